@@ -1,8 +1,8 @@
 /*
  * Memory that is given back all at once: one arena per session, transaction or command.
  *
- * Nothing allocated here is freed singly. An arena has a maximum; passing it is a programming error,
- * because everything that is kept in one has been bounded by a limit before.
+ * Nothing allocated here is freed singly. An arena has a maximum; passing it is a programming
+ * error, because everything that is kept in one has been bounded by a limit before.
  */
 #pragma once
 

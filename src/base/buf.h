@@ -1,9 +1,9 @@
 /*
  * Growable bytes with a mandatory maximum.
  *
- * Writing past the maximum sets a sticky overflow mark and leaves the contents as they were; builders
- * write without checking each step and ask buf_status() once at the end. Numbers go in little endian,
- * as cursor.h reads them.
+ * Writing past the maximum sets a sticky overflow mark and leaves the contents as they were;
+ * builders write without checking each step and ask buf_status() once at the end. Numbers go in
+ * little endian, as cursor.h reads them.
  */
 #pragma once
 
@@ -48,7 +48,8 @@ void buf_put_lp(struct buf *b, struct str s);
 /* Overwrites the 32-bit number at `at`, which must lie inside. */
 void buf_patch_u32(struct buf *b, size_t at, uint32_t v);
 
-/* Room for `bytes` more at the end, for direct writing; NULL (and overflow) when they do not fit. */
+/* Room for `bytes` more at the end, for direct writing; NULL (and overflow) when they do not fit.
+ */
 char *buf_reserve(struct buf *b, size_t bytes);
 /* Says that `bytes` of the reserved room are written. */
 void buf_commit(struct buf *b, size_t bytes);

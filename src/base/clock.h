@@ -1,10 +1,10 @@
 /*
  * Time, with a clock that tests can move.
  *
- * The test clock is a page of shared memory that holds an offset in milliseconds: every process that
- * maps it sees the same moved time, so a test can let five days pass for a whole server. Without one,
- * the clocks are the kernel's. Deadlines are always monotonic milliseconds; only what people see
- * (dates, ids, rows) uses the real clock.
+ * The test clock is a page of shared memory that holds an offset in milliseconds: every process
+ * that maps it sees the same moved time, so a test can let five days pass for a whole server.
+ * Without one, the clocks are the kernel's. Deadlines are always monotonic milliseconds; only what
+ * people see (dates, ids, rows) uses the real clock.
  */
 #pragma once
 

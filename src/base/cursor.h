@@ -1,9 +1,9 @@
 /*
  * Reading position in bytes that came from somewhere else, with a sticky error.
  *
- * Every parser of the project walks its input with a cursor. A read past the end, or a byte that was
- * not expected, sets the error and from then on every read gives zero or an empty view; the parser
- * asks cursor_status() once. Views that come out point into the input.
+ * Every parser of the project walks its input with a cursor. A read past the end, or a byte that
+ * was not expected, sets the error and from then on every read gives zero or an empty view; the
+ * parser asks cursor_status() once. Views that come out point into the input.
  */
 #pragma once
 

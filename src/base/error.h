@@ -21,7 +21,7 @@
 #define MAX(a, b)    ((a) > (b) ? (a) : (b))
 
 /* The structure that holds `member` at `ptr`. */
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Ends the process when `cond` is false; never compiled out. */
 #define ASSERT(cond)                                                                               \

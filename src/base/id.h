@@ -1,8 +1,8 @@
 /*
  * Identifiers of messages, sessions and rows: 63 bits made without asking anybody.
  *
- * 41 bits of milliseconds since 2020, 6 bits of node, 5 bits of process slot, 11 bits of counter; so
- * ids sort by time and never repeat within a cluster. Their text is 13 characters of Crockford's
+ * 41 bits of milliseconds since 2020, 6 bits of node, 5 bits of process slot, 11 bits of counter;
+ * so ids sort by time and never repeat within a cluster. Their text is 13 characters of Crockford's
  * base 32 in lower case (no i, l, o, u), which sorts like the number and survives being read aloud.
  */
 #pragma once

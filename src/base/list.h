@@ -61,6 +61,7 @@ static inline void list_splice(struct list *to, struct list *from)
     list_init(from);
 }
 
-#define LIST_FOR_EACH(list, it)                                                                    \
-    for (struct list *it = (list)->next, *it##_next = it->next; it != (list);                      \
+/* Walks the list; the element at hand may be removed meanwhile. */
+#define LIST_FOR_EACH(head, it)                                                                    \
+    for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                      \
          it = it##_next, it##_next = it->next)

@@ -99,7 +99,8 @@ static void put_head(struct buf *out, enum log_level level, const char *event)
 #pragma GCC diagnostic pop
 }
 
-void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
+void log_write(enum log_level level, const char *event, const struct log_field *fields,
+               size_t count)
 {
     struct buf line;
 

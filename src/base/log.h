@@ -30,8 +30,7 @@ struct log_field {
 #define LOG_C(k, s)   ((struct log_field){.key = (k), .kind = LOG_FIELD_STR, .text = str_from_c(s)})
 #define LOG_INT(k, v)                                                                              \
     ((struct log_field){.key = (k), .kind = LOG_FIELD_INT, .number = (int64_t)(v)})
-#define LOG_ID(k, v)                                                                               \
-    ((struct log_field){.key = (k), .kind = LOG_FIELD_ID, .number = (int64_t)(v)})
+#define LOG_ID(k, v) ((struct log_field){.key = (k), .kind = LOG_FIELD_ID, .number = (int64_t)(v)})
 /* A negative errno value, printed as its text. */
 #define LOG_ERR(v)                                                                                 \
     ((struct log_field){.key = "error", .kind = LOG_FIELD_ERRNO, .number = (int64_t)(v)})

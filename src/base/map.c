@@ -1,4 +1,5 @@
-/* Hash map from bytes to a pointer: see map.h. Open addressing, linear probing, load at most 3/4. */
+/* Hash map from bytes to a pointer: see map.h. Open addressing, linear probing, load at most 3/4.
+ */
 #include "base/map.h"
 
 #include <errno.h>
@@ -129,8 +130,8 @@ int map_set(struct map *m, struct str key, void *value)
     }
     if (m->count >= m->max_count)
         return -ENOSPC;
-    *slot = (struct map_slot){
-        .key = str_dup(key), .key_len = key.len, .hash = hash, .value = value};
+    *slot =
+        (struct map_slot){.key = str_dup(key), .key_len = key.len, .hash = hash, .value = value};
     m->count++;
     return 0;
 }

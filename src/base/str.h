@@ -44,8 +44,8 @@ ptrdiff_t str_find(struct str s, char c);
 ptrdiff_t str_rfind(struct str s, char c);
 /* Whether `needle` occurs in `s`, ASCII case folded. */
 bool str_contains_nocase(struct str s, struct str needle);
-/* Cuts s at the first `c`: the part before goes to *out_head, the part after to *out_tail; false and
- * head = all, tail = empty when there is none. */
+/* Cuts s at the first `c`: the part before goes to *out_head, the part after to *out_tail; false
+ * and head = all, tail = empty when there is none. */
 bool str_cut(struct str s, char c, struct str *out_head, struct str *out_tail);
 
 /* Decimal digits only, all of them, value at most `max`: 0, else -EINVAL or -ERANGE. */

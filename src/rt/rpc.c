@@ -1,0 +1,315 @@
+/* Frames between processes: see rpc.h. */
+#include "rt/rpc.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/cursor.h"
+
+enum { RPC_READ_BYTES = 64 * 1024, RPC_MAX_CALLS = 100000, RPC_KEEP_BYTES = 64 * 1024 };
+
+struct rpc_call {
+    struct fiber *fiber;
+    struct buf *reply;
+    int status;
+    bool is_done;
+};
+
+struct rpc_writer {
+    struct list link;
+    struct fiber *fiber;
+};
+
+int rpc_frame_parse(struct str input, struct rpc_frame *out_frame, size_t *out_bytes)
+{
+    struct cursor c = cursor_from(input);
+
+    if (input.len < RPC_HEADER_BYTES)
+        return 0;
+    uint32_t rest = cursor_u32(&c);
+    if (rest < RPC_HEADER_BYTES - 4 || rest > RPC_HEADER_BYTES - 4 + RPC_PAYLOAD_MAX_BYTES)
+        return -EBADMSG;
+    if (input.len - 4 < rest)
+        return 0;
+    out_frame->call_id = cursor_u32(&c);
+    out_frame->code = cursor_u16(&c);
+    out_frame->payload = cursor_take(&c, rest - (RPC_HEADER_BYTES - 4));
+    *out_bytes = 4 + (size_t)rest;
+    return 1;
+}
+
+void rpc_frame_put(struct buf *out, uint32_t call_id, uint16_t code, struct str payload)
+{
+    buf_put_u32(out, (uint32_t)(payload.len + RPC_HEADER_BYTES - 4));
+    buf_put_u32(out, call_id);
+    buf_put_u16(out, code);
+    buf_put_str(out, payload);
+}
+
+void rpc_channel_close(struct rpc_channel *c)
+{
+    struct list *link;
+
+    if (!c->is_open)
+        return;
+    c->is_open = false;
+    loop_watch_remove(&c->watch);
+    close(c->watch.fd);
+    c->watch.fd = -1;
+    list_remove(&c->flush_hook.link);
+    buf_done(&c->out);
+    if (!c->is_in_callback)
+        buf_done(&c->in);
+    while ((link = list_pop(&c->writers)) != NULL)
+        fiber_wake(CONTAINER_OF(link, struct rpc_writer, link)->fiber);
+}
+
+static void fail_channel(struct rpc_channel *c)
+{
+    if (!c->is_open)
+        return;
+    rpc_channel_close(c);
+    if (c->on_close != NULL)
+        c->on_close(c);
+}
+
+/* Hands all whole frames to the owner. */
+static int deliver_frames(struct rpc_channel *c)
+{
+    size_t at = 0;
+    int r = 1;
+
+    while (r > 0 && c->is_open) {
+        struct rpc_frame frame;
+        size_t bytes = 0;
+        r = rpc_frame_parse(str_sub(buf_str(&c->in), at, c->in.len), &frame, &bytes);
+        if (r > 0) {
+            at += bytes;
+            int handled = c->on_frame(c, &frame);
+            r = handled < 0 ? handled : 1;
+        }
+    }
+    buf_consume(&c->in, at);
+    return r;
+}
+
+/* Reads all there is. 0, or negative when the channel must end. */
+static int read_frames(struct rpc_channel *c)
+{
+    while (c->is_open) {
+        char *room = buf_reserve(&c->in, RPC_READ_BYTES);
+        if (room == NULL)
+            return -EBADMSG;
+        ssize_t n = recv(c->watch.fd, room, RPC_READ_BYTES, MSG_DONTWAIT);
+        if (n == 0)
+            return -EPIPE;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno == EAGAIN ? 0 : -errno;
+        buf_commit(&c->in, (size_t)n);
+        int r = deliver_frames(c);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void flush_channel(struct rpc_channel *c)
+{
+    size_t sent = 0;
+
+    while (c->may_write && sent < c->out.len) {
+        ssize_t n =
+            send(c->watch.fd, c->out.ptr + sent, c->out.len - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n > 0)
+            sent += (size_t)n;
+        else if (errno == EAGAIN)
+            c->may_write = false;
+        else if (errno != EINTR) {
+            fail_channel(c);
+            return;
+        }
+    }
+    buf_consume(&c->out, sent);
+    if (c->out.len == 0 && c->out.cap > RPC_KEEP_BYTES)
+        buf_done(&c->out);
+    while (c->out.len < RPC_QUEUE_WAIT_BYTES) {
+        struct list *link = list_pop(&c->writers);
+        if (link == NULL)
+            break;
+        fiber_wake(CONTAINER_OF(link, struct rpc_writer, link)->fiber);
+    }
+}
+
+static void on_flush(struct loop_hook *h)
+{
+    flush_channel(CONTAINER_OF(h, struct rpc_channel, flush_hook));
+}
+
+static void on_ready(struct loop_watch *w, unsigned ready)
+{
+    struct rpc_channel *c = CONTAINER_OF(w, struct rpc_channel, watch);
+
+    if (!c->is_open)
+        return;
+    if (ready & LOOP_WRITE) {
+        c->may_write = true;
+        if (c->out.len > 0)
+            loop_before_wait(&c->flush_hook);
+    }
+    if (!(ready & LOOP_READ))
+        return;
+    c->is_in_callback = true;
+    int r = read_frames(c);
+    c->is_in_callback = false;
+    if (!c->is_open || (c->in.len == 0 && c->in.cap > RPC_READ_BYTES))
+        buf_done(&c->in);
+    if (r < 0)
+        fail_channel(c);
+}
+
+int rpc_channel_open(struct rpc_channel *c, int fd)
+{
+    ASSERT(!c->is_open && c->on_frame != NULL);
+    c->watch = (struct loop_watch){.fd = fd, .on_ready = on_ready};
+    c->flush_hook.run = on_flush;
+    list_init(&c->flush_hook.link);
+    list_init(&c->writers);
+    buf_init(&c->in, 2 * (RPC_PAYLOAD_MAX_BYTES + RPC_HEADER_BYTES));
+    buf_init(&c->out, RPC_QUEUE_MAX_BYTES);
+    c->may_write = true;
+    int r = loop_watch_add(&c->watch, LOOP_READ | LOOP_WRITE);
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    c->is_open = true;
+    return 0;
+}
+
+int rpc_channel_send(struct rpc_channel *c, uint32_t call_id, uint16_t code, struct str payload)
+{
+    if (!c->is_open)
+        return -EPIPE;
+    if (payload.len > RPC_PAYLOAD_MAX_BYTES)
+        return -EMSGSIZE;
+    if (c->out.len + payload.len + RPC_HEADER_BYTES > RPC_QUEUE_MAX_BYTES)
+        return -ENOBUFS;
+    rpc_frame_put(&c->out, call_id, code, payload);
+    loop_before_wait(&c->flush_hook);
+    return 0;
+}
+
+static struct str call_key(const uint32_t *call_id)
+{
+    return str_from_mem(call_id, sizeof(*call_id));
+}
+
+static int on_reply(struct rpc_channel *channel, const struct rpc_frame *frame)
+{
+    struct rpc_client *c = CONTAINER_OF(channel, struct rpc_client, channel);
+    struct rpc_call *call = map_remove(&c->calls, call_key(&frame->call_id));
+
+    /* The caller may have given up meanwhile. */
+    if (call == NULL)
+        return 0;
+    call->status = -(int)frame->code;
+    buf_put_str(call->reply, frame->payload);
+    if (buf_status(call->reply) < 0)
+        call->status = -EMSGSIZE;
+    call->is_done = true;
+    fiber_wake(call->fiber);
+    return 0;
+}
+
+static void fail_calls(struct rpc_channel *channel)
+{
+    struct rpc_client *c = CONTAINER_OF(channel, struct rpc_client, channel);
+    size_t at = 0;
+    struct str key;
+    void *value;
+
+    while (map_next(&c->calls, &at, &key, &value)) {
+        struct rpc_call *call = value;
+        call->status = -EPIPE;
+        call->is_done = true;
+        fiber_wake(call->fiber);
+    }
+    map_done(&c->calls);
+}
+
+void rpc_client_init(struct rpc_client *c)
+{
+    *c = (struct rpc_client){
+        .channel = {.on_frame = on_reply, .on_close = fail_calls}
+    };
+    map_init(&c->calls, RPC_MAX_CALLS);
+}
+
+void rpc_client_done(struct rpc_client *c)
+{
+    rpc_channel_close(&c->channel);
+    fail_calls(&c->channel);
+}
+
+int rpc_client_attach(struct rpc_client *c, int fd)
+{
+    rpc_channel_close(&c->channel);
+    fail_calls(&c->channel);
+    return rpc_channel_open(&c->channel, fd);
+}
+
+bool rpc_client_is_attached(const struct rpc_client *c)
+{
+    return c->channel.is_open;
+}
+
+/* Waits while too much is unsent. Yields. */
+static int wait_for_queue(struct rpc_channel *c, int64_t deadline_ms)
+{
+    while (c->is_open && c->out.len >= RPC_QUEUE_WAIT_BYTES) {
+        struct rpc_writer writer = {.fiber = fiber_self()};
+        list_init(&writer.link);
+        list_append(&c->writers, &writer.link);
+        int r = fiber_park(deadline_ms);
+        list_remove(&writer.link);
+        if (r < 0)
+            return r;
+    }
+    return c->is_open ? 0 : -EPIPE;
+}
+
+int rpc_call(struct rpc_client *c, uint16_t verb, struct str payload, int64_t deadline_ms,
+             struct buf *out_reply)
+{
+    struct rpc_call call = {.fiber = fiber_self(), .reply = out_reply};
+
+    int r = wait_for_queue(&c->channel, deadline_ms);
+    if (r < 0)
+        return r;
+    buf_reset(out_reply);
+    uint32_t id = c->next_call_id++;
+    r = rpc_channel_send(&c->channel, id, verb, payload);
+    if (r < 0)
+        return r;
+    if (map_set(&c->calls, call_key(&id), &call) < 0)
+        return -ENOBUFS;
+    while (!call.is_done) {
+        r = fiber_park(deadline_ms);
+        /* An interrupt is for those who wait for a peer, not for an answer that will come. */
+        if (r < 0 && r != -EINTR && !call.is_done) {
+            map_remove(&c->calls, call_key(&id));
+            return r;
+        }
+    }
+    return call.status;
+}
+
+int rpc_post(struct rpc_client *c, uint16_t verb, struct str payload)
+{
+    return rpc_channel_send(&c->channel, c->next_call_id++, verb, payload);
+}

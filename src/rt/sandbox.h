@@ -1,0 +1,32 @@
+/*
+ * Giving up privileges for good: user, capabilities, file access (Landlock), system calls
+ * (seccomp).
+ *
+ * Each process declares its profile in its own folder (src/svc/.../main.c). The same code runs when
+ * the server was not started as root; then only the change of user is skipped. A kernel without
+ * Landlock is reported and goes on with the rest.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+struct sandbox_path {
+    const char *path;
+    bool may_write;
+};
+
+struct sandbox_profile {
+    const char *name;
+    const struct sandbox_path *paths; /* all other files are out of reach; ends with path NULL */
+    const char *const *syscalls;      /* beyond the common set; ends with NULL */
+    bool has_threads;                 /* may start threads after entering */
+};
+
+/* When running as root: becomes `user` (its uid, gid, no other groups). 0 or negative errno;
+ * -ENOENT: no such user. Does nothing when not root. */
+MUST_CHECK int sandbox_drop_user(const char *user);
+/* Enters the sandbox. There is no way back. 0 or negative errno. */
+MUST_CHECK int sandbox_enter(const struct sandbox_profile *profile);

@@ -16,7 +16,6 @@ build    pkg-config          finds the libraries
 build    gcc                 C17 compiler
 build    libc6-dev           headers of libc
 build    libsqlite3-dev      rows: accounts, mailboxes, queue, trace
-build    libucl-dev          the configuration file
 build    libsodium-dev       password hashing (argon2id)
 build    libseccomp-dev      sandbox of the workers
 build    libidn2-dev         domain names in any script

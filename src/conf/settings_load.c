@@ -1,0 +1,327 @@
+/*
+ * From the entries of the file to struct settings: finds the row of each, checks, sets; then what
+ * must be there and what cannot go together. It goes on after a mistake, to report all at once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "conf/report.h"
+#include "conf/scan.h"
+#include "conf/settings.h"
+#include "conf/settings_table.h"
+#include "conf/suggest.h"
+
+enum { SUGGEST_MAX_EDITS = 3, CHARS_PER_EDIT = 4, WHY_MAX_BYTES = 1024 };
+
+_Static_assert((int)SETTINGS_MAX_ERRORS == (int)REPORT_MAX_ERRORS, "settings.h tells the limit");
+
+struct seen {
+    bool is_set;
+    bool is_bad;
+    struct report_place place;
+};
+
+struct loader {
+    struct settings *settings;
+    struct scan scan;
+    struct report report;
+    struct seen seen[SETTING_MAX_ROWS];
+    struct str skipped; /* an unknown section: what is in it was reported with it */
+};
+
+static bool is_section(struct str name)
+{
+    size_t count;
+    const struct setting_section *sections = setting_sections(&count);
+
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq_c(name, sections[i].name))
+            return true;
+    }
+    return false;
+}
+
+static int edits_allowed(struct str word)
+{
+    return (int)MAX((size_t)1, MIN(word.len / CHARS_PER_EDIT, (size_t)SUGGEST_MAX_EDITS));
+}
+
+/* The setting that has the same last part, if it only stands in the wrong section. */
+static const char *find_same_leaf(struct str name)
+{
+    size_t count;
+    const struct setting *table = setting_table(&count);
+    struct str leaf = str_sub(name, (size_t)(str_rfind(name, '.') + 1), name.len);
+
+    for (size_t i = 0; i < count; i++) {
+        if (str_eq_c(leaf, setting_leaf_name(&table[i])))
+            return table[i].name;
+    }
+    return NULL;
+}
+
+static const char *suggest_setting(struct str name)
+{
+    const char *names[SETTING_MAX_ROWS];
+    const char *found = find_same_leaf(name);
+
+    for (size_t i = 0; i < settings_count(); i++)
+        names[i] = settings_name(i);
+    if (found != NULL)
+        return found;
+    return suggest_nearest(name, names, settings_count(), edits_allowed(name));
+}
+
+static const char *suggest_section(struct str name)
+{
+    size_t count;
+    const struct setting_section *sections = setting_sections(&count);
+    const char *names[SETTING_MAX_ROWS];
+
+    for (size_t i = 0; i < count; i++)
+        names[i] = sections[i].name;
+    return suggest_nearest(name, names, count, edits_allowed(name));
+}
+
+static void report_unknown(struct loader *l, const struct scan_entry *entry)
+{
+    bool is_section_entry = entry->kind == SCAN_SECTION;
+    const char *what = is_section_entry ? "section" : "setting";
+    const char *nearest =
+        is_section_entry ? suggest_section(entry->name) : suggest_setting(entry->name);
+    struct buf name;
+
+    buf_init(&name, WHY_MAX_BYTES);
+    report_put_quoted(&name, entry->name);
+    if (nearest != NULL)
+        report_add(&l->report, entry->place, "unknown %s %s; did you mean \"%s\"?", what,
+                   buf_c_str(&name), nearest);
+    else
+        report_add(&l->report, entry->place,
+                   "unknown %s %s; remove it, or see hikyaku.conf(5) for those there are", what,
+                   buf_c_str(&name));
+    buf_done(&name);
+}
+
+static void load_section(struct loader *l, const struct scan_entry *entry)
+{
+    size_t index;
+    const struct setting *row = setting_find(entry->name, &index);
+
+    if (is_section(entry->name))
+        return;
+    l->skipped = entry->name;
+    if (row == NULL) {
+        report_unknown(l, entry);
+        return;
+    }
+    l->seen[index].is_bad = true;
+    report_add(&l->report, entry->place, "\"%s\" is a setting, not a section; write %s = VALUE",
+               row->name, setting_leaf_name(row));
+}
+
+/* Whether the entry stands inside the section that is being skipped. */
+static bool is_skipped(const struct loader *l, const struct scan_entry *entry)
+{
+    return l->skipped.len > 0 && entry->name.len > l->skipped.len &&
+           str_has_prefix(entry->name, l->skipped) && entry->name.ptr[l->skipped.len] == '.';
+}
+
+/* False: this entry must not be looked at any further. */
+static bool check_first(struct loader *l, const struct scan_entry *entry, const struct setting *row,
+                        size_t index)
+{
+    struct seen *seen = &l->seen[index];
+
+    if (!seen->is_set) {
+        seen->is_set = true;
+        seen->place = entry->place;
+        return true;
+    }
+    const char *advice =
+        row->type == SETTING_LIST ? "put all its values into one list" : "remove one of the two";
+    if (seen->place.file_order == entry->place.file_order)
+        report_add(&l->report, entry->place, "\"%s\" is set twice, first on line %d; %s", row->name,
+                   seen->place.line, advice);
+    else
+        report_add(&l->report, entry->place, "\"%s\" is set twice, first at %s:%d; %s", row->name,
+                   seen->place.file, seen->place.line, advice);
+    seen->is_bad = true;
+    return false;
+}
+
+static bool check_value(struct loader *l, const struct setting *row, const struct scan_value *value)
+{
+    struct buf why;
+
+    buf_init(&why, WHY_MAX_BYTES);
+    bool is_good = setting_check(row, value->text, &why);
+    if (!is_good)
+        report_add(&l->report, value->place, "%s", buf_c_str(&why));
+    buf_done(&why);
+    return is_good;
+}
+
+/* Whether the value number `index` of the entry also stands before it. */
+static bool check_repeated(struct loader *l, const struct setting *row,
+                           const struct scan_value *values, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (!str_eq_nocase(values[i].text, values[index].text))
+            continue;
+        report_add(&l->report, values[index].place, "\"%s\" has \"%.*s\" twice; remove one",
+                   row->name, STR_ARG(values[index].text));
+        return false;
+    }
+    return true;
+}
+
+static bool load_list(struct loader *l, const struct scan_entry *entry, const struct setting *row)
+{
+    const struct scan_value *values = &l->scan.values[entry->first_value];
+    bool is_good = true;
+
+    if (entry->value_count > (size_t)row->max) {
+        report_add(&l->report, entry->place, "\"%s\" has %zu values; write at most %lld", row->name,
+                   entry->value_count, (long long)row->max);
+        return false;
+    }
+    for (size_t i = 0; i < entry->value_count; i++)
+        is_good &= check_value(l, row, &values[i]) && check_repeated(l, row, values, i);
+    if (!is_good)
+        return false;
+    setting_clear(row, l->settings);
+    for (size_t i = 0; i < entry->value_count; i++)
+        setting_add_item(row, l->settings, values[i].text);
+    return true;
+}
+
+static bool load_scalar(struct loader *l, const struct scan_entry *entry, const struct setting *row)
+{
+    const struct scan_value *value = &l->scan.values[entry->first_value];
+    struct buf expected;
+
+    if (entry->kind == SCAN_LIST) {
+        buf_init(&expected, WHY_MAX_BYTES);
+        setting_describe(row, &expected);
+        report_add(&l->report, entry->place, "\"%s\" takes one value, not a list; write %s",
+                   row->name, buf_c_str(&expected));
+        buf_done(&expected);
+        return false;
+    }
+    if (!check_value(l, row, value))
+        return false;
+    setting_set_text(row, l->settings, value->text);
+    return true;
+}
+
+static void load_entry(struct loader *l, const struct scan_entry *entry)
+{
+    size_t index;
+    const struct setting *row = setting_find(entry->name, &index);
+
+    if (is_skipped(l, entry))
+        return;
+    if (entry->kind == SCAN_SECTION) {
+        load_section(l, entry);
+        return;
+    }
+    if (row == NULL && is_section(entry->name)) {
+        report_add(&l->report, entry->place, "\"%.*s\" is a section; write %.*s { NAME = VALUE }",
+                   STR_ARG(entry->name), STR_ARG(entry->name));
+        return;
+    }
+    if (row == NULL) {
+        report_unknown(l, entry);
+        return;
+    }
+    if (!check_first(l, entry, row, index))
+        return;
+    bool is_good =
+        row->type == SETTING_LIST ? load_list(l, entry, row) : load_scalar(l, entry, row);
+    l->seen[index].is_bad |= !is_good;
+}
+
+/* What has no default must be in the file. */
+static void check_required(struct loader *l, const char *path)
+{
+    size_t count;
+    const struct setting *table = setting_table(&count);
+    struct buf expected;
+
+    buf_init(&expected, WHY_MAX_BYTES);
+    for (size_t i = 0; i < count; i++) {
+        if (table[i].text_default != NULL || l->seen[i].is_set || l->seen[i].is_bad)
+            continue;
+        buf_reset(&expected);
+        setting_describe(&table[i], &expected);
+        report_add(&l->report, (struct report_place){.file = path},
+                   "\"%s\" is not set and has no default; write %s", table[i].name,
+                   buf_c_str(&expected));
+    }
+    buf_done(&expected);
+}
+
+/* Reported where the one of the two stands that the file sets. */
+static void check_conflicts(struct loader *l)
+{
+    size_t count, first, second;
+    const struct setting_conflict *conflicts = setting_conflicts(&count);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct setting_conflict *conflict = &conflicts[i];
+        const struct setting *a = setting_find(str_from_c(conflict->first), &first);
+        const struct setting *b = setting_find(str_from_c(conflict->second), &second);
+        ASSERT(a != NULL && b != NULL);
+        if (l->seen[first].is_bad || l->seen[second].is_bad ||
+            !conflict->is_impossible(l->settings))
+            continue;
+        struct buf values[2];
+        buf_init(&values[0], WHY_MAX_BYTES);
+        buf_init(&values[1], WHY_MAX_BYTES);
+        setting_format(a, l->settings, &values[0]);
+        setting_format(b, l->settings, &values[1]);
+        report_add(&l->report, l->seen[l->seen[first].is_set ? first : second].place,
+                   "\"%s\" is %s and \"%s\" is %s: %s", a->name, buf_c_str(&values[0]), b->name,
+                   buf_c_str(&values[1]), conflict->text);
+        buf_done(&values[0]);
+        buf_done(&values[1]);
+    }
+}
+
+static int load(struct loader *l, const char *path)
+{
+    int rc = scan_file(&l->scan, path, &l->report);
+
+    if (rc < 0)
+        return rc;
+    bool has_syntax_errors = l->report.count > 0;
+    for (size_t i = 0; i < l->scan.entry_count; i++)
+        load_entry(l, &l->scan.entries[i]);
+    /* A line that could not be read may be the one that is missed. */
+    if (!has_syntax_errors)
+        check_required(l, path);
+    check_conflicts(l);
+    return l->report.count > 0 ? -EINVAL : 0;
+}
+
+int settings_load(const char *path, struct settings **out, struct buf *out_errors)
+{
+    struct loader *l = xcalloc(1, sizeof(*l));
+
+    *out = NULL;
+    l->settings = settings_defaults();
+    scan_init(&l->scan);
+    report_init(&l->report);
+    int rc = load(l, path);
+    report_print(&l->report, out_errors);
+    if (rc == 0) {
+        *out = l->settings;
+        l->settings = NULL;
+    }
+    settings_free(l->settings);
+    report_done(&l->report);
+    scan_done(&l->scan);
+    free(l);
+    return rc;
+}

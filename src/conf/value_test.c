@@ -1,0 +1,333 @@
+/* Unit tests of values and suggestions: each test is named as the sentence it proves. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "conf/suggest.h"
+#include "conf/value.h"
+
+static void assert_text(struct buf *b, const char *expected)
+{
+    assert_string_equal(buf_c_str(b), expected);
+    buf_done(b);
+}
+
+static void truth_has_six_words(void **state)
+{
+    bool is_true;
+
+    (void)state;
+    assert_int_equal(value_parse_bool(STR("Yes"), &is_true), 0);
+    assert_true(is_true);
+    assert_int_equal(value_parse_bool(STR("on"), &is_true), 0);
+    assert_true(is_true);
+    assert_int_equal(value_parse_bool(STR("false"), &is_true), 0);
+    assert_false(is_true);
+    assert_int_equal(value_parse_bool(STR("off"), &is_true), 0);
+    assert_false(is_true);
+    assert_int_equal(value_parse_bool(STR("1"), &is_true), -EINVAL);
+    assert_int_equal(value_parse_bool(STR(""), &is_true), -EINVAL);
+}
+
+static void whole_numbers_are_decimal(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        int64_t value;
+    } rows[] = {
+        {"0",                    0,       0        },
+        {"42",                   0,       42       },
+        {"-7",                   0,       -7       },
+        {"9223372036854775807",  0,       INT64_MAX},
+        {"9223372036854775808",  -ERANGE, 0        },
+        {"99999999999999999999", -ERANGE, 0        },
+        {"",                     -EINVAL, 0        },
+        {"-",                    -EINVAL, 0        },
+        {"--1",                  -EINVAL, 0        },
+        {"+1",                   -EINVAL, 0        },
+        {"1k",                   -EINVAL, 0        },
+        {"1.5",                  -EINVAL, 0        },
+        {"0x10",                 -EINVAL, 0        },
+        {" 1",                   -EINVAL, 0        },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t value = 0;
+        assert_int_equal(value_parse_int(str_from_c(rows[i].text), &value), rows[i].rc);
+        if (rows[i].rc == 0)
+            assert_int_equal(value, rows[i].value);
+    }
+}
+
+static void sizes_are_powers_of_1024(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        uint64_t value;
+        const char *shortest;
+    } rows[] = {
+        {"0",                    0,       0,                 "0"        },
+        {"1000",                 0,       1000,              "1000"     },
+        {"50M",                  0,       50ULL << 20,       "50M"      },
+        {"50m",                  0,       50ULL << 20,       "50M"      },
+        {"64KB",                 0,       64ULL << 10,       "64K"      },
+        {"2gib",                 0,       2ULL << 30,        "2G"       },
+        {"1T",                   0,       1ULL << 40,        "1T"       },
+        {"1024K",                0,       1ULL << 20,        "1M"       },
+        {"16777215T",            0,       16777215ULL << 40, "16777215T"},
+        {"16777216T",            -ERANGE, 0,                 NULL       },
+        {"99999999999999999999", -ERANGE, 0,                 NULL       },
+        {"1x",                   -EINVAL, 0,                 NULL       },
+        {"1 M",                  -EINVAL, 0,                 NULL       },
+        {"1.5M",                 -EINVAL, 0,                 NULL       },
+        {"M",                    -EINVAL, 0,                 NULL       },
+        {"-1",                   -EINVAL, 0,                 NULL       },
+        {"1Kb2",                 -EINVAL, 0,                 NULL       },
+        {"1B",                   -EINVAL, 0,                 NULL       },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint64_t value = 1;
+        struct buf b;
+        assert_int_equal(value_parse_size(str_from_c(rows[i].text), &value), rows[i].rc);
+        if (rows[i].rc < 0)
+            continue;
+        assert_true(value == rows[i].value);
+        buf_init(&b, 100);
+        value_format_size(value, &b);
+        assert_text(&b, rows[i].shortest);
+    }
+}
+
+static void durations_need_a_unit(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        int64_t value;
+        const char *shortest;
+    } rows[] = {
+        {"0",                     0,       0,          "0"    },
+        {"0s",                    0,       0,          "0"    },
+        {"250ms",                 0,       250,        "250ms"},
+        {"1s",                    0,       1000,       "1s"   },
+        {"5min",                  0,       300000,     "5min" },
+        {"300s",                  0,       300000,     "5min" },
+        {"90min",                 0,       5400000,    "90min"},
+        {"2H",                    0,       7200000,    "2h"   },
+        {"14d",                   0,       1209600000, "14d"  },
+        {"5",                     -EINVAL, 0,          NULL   },
+        {"5m",                    -EINVAL, 0,          NULL   },
+        {"5w",                    -EINVAL, 0,          NULL   },
+        {"5 s",                   -EINVAL, 0,          NULL   },
+        {"1h30min",               -EINVAL, 0,          NULL   },
+        {"-1s",                   -EINVAL, 0,          NULL   },
+        {"s",                     -EINVAL, 0,          NULL   },
+        {"",                      -EINVAL, 0,          NULL   },
+        {"106751991168d",         -ERANGE, 0,          NULL   },
+        {"99999999999999999999s", -ERANGE, 0,          NULL   },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t value = 1;
+        struct buf b;
+        assert_int_equal(value_parse_duration(str_from_c(rows[i].text), &value), rows[i].rc);
+        if (rows[i].rc < 0)
+            continue;
+        assert_true(value == rows[i].value);
+        buf_init(&b, 100);
+        value_format_duration(value, &b);
+        assert_text(&b, rows[i].shortest);
+    }
+}
+
+static void listen_addresses_are_numbers(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        const char *address;
+        unsigned port;
+        bool is_ipv6;
+    } rows[] = {
+        {"0.0.0.0:25",          0,       "0.0.0.0",     25,    false},
+        {"[::]:25",             0,       "::",          25,    true },
+        {"[2001:db8::1]:65535", 0,       "2001:db8::1", 65535, true },
+        {"127.0.0.1:0",         -ERANGE, NULL,          0,     false},
+        {"127.0.0.1:65536",     -ERANGE, NULL,          0,     false},
+        {"127.0.0.1:025",       -EINVAL, NULL,          0,     false},
+        {"127.0.0.1:",          -EINVAL, NULL,          0,     false},
+        {"127.0.0.1",           -EINVAL, NULL,          0,     false},
+        {"127.0.0:25",          -EINVAL, NULL,          0,     false},
+        {"::1:25",              -EINVAL, NULL,          0,     false},
+        {"[127.0.0.1]:25",      -EINVAL, NULL,          0,     false},
+        {"[]:25",               -EINVAL, NULL,          0,     false},
+        {"[:25",                -EINVAL, NULL,          0,     false},
+        {"*:25",                -EINVAL, NULL,          0,     false},
+        {"localhost:25",        -EINVAL, NULL,          0,     false},
+        {":25",                 -EINVAL, NULL,          0,     false},
+        {":",                   -EINVAL, NULL,          0,     false},
+        {"",                    -EINVAL, NULL,          0,     false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct value_listen parsed;
+        assert_int_equal(value_parse_listen(str_from_c(rows[i].text), &parsed), rows[i].rc);
+        if (rows[i].rc < 0)
+            continue;
+        assert_string_equal(parsed.address, rows[i].address);
+        assert_int_equal(parsed.port, rows[i].port);
+        assert_int_equal(parsed.is_ipv6, rows[i].is_ipv6);
+    }
+    struct value_listen parsed;
+    assert_int_equal(value_parse_listen(STR("127.0.0.1\0:25"), &parsed), -EINVAL);
+}
+
+static void networks_have_no_bits_after_the_prefix(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        const char *normal;
+    } rows[] = {
+        {"192.0.2.0/24",    0,       "192.0.2.0/24"   },
+        {"192.0.2.7",       0,       "192.0.2.7/32"   },
+        {"10.0.0.0/8",      0,       "10.0.0.0/8"     },
+        {"0.0.0.0/0",       0,       "0.0.0.0/0"      },
+        {"2001:DB8::/32",   0,       "2001:db8::/32"  },
+        {"2001:db8::1",     0,       "2001:db8::1/128"},
+        {"192.0.2.7/24",    -EDOM,   "192.0.2.0/24"   },
+        {"10.1.2.3/9",      -EDOM,   "10.0.0.0/9"     },
+        {"2001:db8::1/127", -EDOM,   "2001:db8::/127" },
+        {"192.0.2.0/33",    -ERANGE, NULL             },
+        {"::/129",          -ERANGE, NULL             },
+        {"192.0.2.0/",      -EINVAL, NULL             },
+        {"192.0.2.0/08",    -EINVAL, NULL             },
+        {"192.0.2.0/-1",    -EINVAL, NULL             },
+        {"192.0.2.0/24/8",  -EINVAL, NULL             },
+        {"192.0.2/24",      -EINVAL, NULL             },
+        {"[::1]",           -EINVAL, NULL             },
+        {"/24",             -EINVAL, NULL             },
+        {"",                -EINVAL, NULL             },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct value_network parsed;
+        struct buf b;
+        assert_int_equal(value_parse_network(str_from_c(rows[i].text), &parsed), rows[i].rc);
+        if (rows[i].normal == NULL)
+            continue;
+        buf_init(&b, 100);
+        value_format_network(&parsed, &b);
+        assert_text(&b, rows[i].normal);
+    }
+}
+
+static void names_and_paths_have_their_forms(void **state)
+{
+    char label[66] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b";
+
+    (void)state;
+    assert_true(value_is_hostname(STR("mx.example.org")));
+    assert_true(value_is_hostname(STR("MX-1.xn--wgv71a.jp")));
+    assert_true(value_is_hostname(str_from_c(label)));
+    label[63] = 'a';
+    assert_false(value_is_hostname(str_from_c(label)));
+    assert_false(value_is_hostname(STR("localhost")));
+    assert_false(value_is_hostname(STR("mx.example.org.")));
+    assert_false(value_is_hostname(STR("192.0.2.1")));
+    assert_false(value_is_hostname(STR("mx..org")));
+    assert_false(value_is_hostname(STR("-mx.example.org")));
+    assert_false(value_is_hostname(STR("mx_1.example.org")));
+    assert_false(value_is_hostname(STR("")));
+    assert_true(value_is_path(STR("/var/lib/hikyaku")));
+    assert_true(value_is_path(STR("/srv/mail/")));
+    assert_false(value_is_path(STR("/")));
+    assert_false(value_is_path(STR("var/lib")));
+    assert_false(value_is_path(STR("/var/../etc")));
+    assert_false(value_is_path(STR("/var//lib")));
+    assert_false(value_is_path(STR("/var\n/lib")));
+    assert_true(value_is_user(STR("_hikyaku-2")));
+    assert_false(value_is_user(STR("Hikyaku")));
+    assert_false(value_is_user(STR("0day")));
+    assert_true(value_is_separators(STR("+-=")));
+    assert_true(value_is_separators(STR("")));
+    assert_false(value_is_separators(STR("++")));
+    assert_false(value_is_separators(STR("@")));
+    assert_false(value_is_separators(STR(".")));
+    assert_false(value_is_separators(STR("a")));
+    assert_true(value_is_printable(STR("Hikyaku (test)")));
+    assert_false(value_is_printable(STR("Hikyaku\r")));
+    assert_false(value_is_printable(STR("\xE9\xA3\x9B")));
+}
+
+static void quoted_text_is_escaped(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 100);
+    value_format_quoted(STR("a\"b\\c\nd"), &b);
+    assert_text(&b, "\"a\\\"b\\\\c\\u000ad\"");
+}
+
+static void distance_counts_edits_up_to_a_bound(void **state)
+{
+    (void)state;
+    assert_int_equal(suggest_distance(STR("abc"), STR("ABC"), 3), 0);
+    assert_int_equal(suggest_distance(STR("abc"), STR("acb"), 3), 1);
+    assert_int_equal(suggest_distance(STR("abc"), STR("ab"), 3), 1);
+    assert_int_equal(suggest_distance(STR("abc"), STR("abcd"), 3), 1);
+    assert_int_equal(suggest_distance(STR("abc"), STR("axc"), 3), 1);
+    assert_int_equal(suggest_distance(STR("ca"), STR("abc"), 3), 3);
+    assert_int_equal(suggest_distance(STR(""), STR("abc"), 3), 3);
+    assert_int_equal(suggest_distance(STR("abc"), STR(""), 3), 3);
+    assert_int_equal(suggest_distance(STR(""), STR(""), 3), 0);
+    assert_int_equal(suggest_distance(STR("kitten"), STR("sitting"), 3), 3);
+    assert_int_equal(suggest_distance(STR("kitten"), STR("sitting"), 2), 3);
+    assert_int_equal(suggest_distance(STR("abcdefgh"), STR("stuvwxyz"), 2), 3);
+}
+
+static void suggestion_is_the_nearest_name(void **state)
+{
+    static const char *const names[] = {"max_errors", "max_received", "max_recipients"};
+    char longest[101] = "";
+
+    (void)state;
+    assert_string_equal(suggest_nearest(STR("max_eror"), names, 3, 3), "max_errors");
+    assert_string_equal(suggest_nearest(STR("max_recieved"), names, 3, 3), "max_received");
+    assert_null(suggest_nearest(STR("hostname"), names, 3, 3));
+    for (size_t i = 0; i < 100; i++)
+        longest[i] = 'm';
+    assert_null(suggest_nearest(str_from_c(longest), names, 3, 3));
+    assert_null(suggest_nearest(STR("max_errors"), names, 0, 3));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(truth_has_six_words),
+        cmocka_unit_test(whole_numbers_are_decimal),
+        cmocka_unit_test(sizes_are_powers_of_1024),
+        cmocka_unit_test(durations_need_a_unit),
+        cmocka_unit_test(listen_addresses_are_numbers),
+        cmocka_unit_test(networks_have_no_bits_after_the_prefix),
+        cmocka_unit_test(names_and_paths_have_their_forms),
+        cmocka_unit_test(quoted_text_is_escaped),
+        cmocka_unit_test(distance_counts_edits_up_to_a_bound),
+        cmocka_unit_test(suggestion_is_the_nearest_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

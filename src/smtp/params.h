@@ -1,0 +1,67 @@
+/*
+ * Parameters of MAIL and RCPT (RFC 5321 section 4.1.2): SIZE (RFC 1870), BODY (RFC 6152, RFC 3030),
+ * SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT (RFC 3461, RFC 6533).
+ *
+ * Says what the client asked for; whether it may have it (SIZE too large, BINARYMIME without BDAT)
+ * is the session's matter.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+
+enum { /* RFC 3461 sections 4.4 and 4.2, as sent */
+       SMTP_ENVID_MAX_BYTES = 100,
+       SMTP_ORCPT_MAX_BYTES = 500,
+};
+
+enum smtp_params_error {
+    SMTP_PARAMS_OK = 0,
+    SMTP_PARAMS_UNKNOWN = -1,    /* 555 5.5.4: no such parameter of this command */
+    SMTP_PARAMS_BAD_SYNTAX = -2, /* 501 5.5.4 */
+    SMTP_PARAMS_DUPLICATE = -3,  /* 501 5.5.4: given twice */
+};
+
+enum smtp_body { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME, SMTP_BODY_BINARYMIME };
+
+enum smtp_ret { SMTP_RET_NONE, SMTP_RET_FULL, SMTP_RET_HDRS };
+
+enum smtp_notify { /* flags; 0: not given */
+                   SMTP_NOTIFY_NEVER = 1,
+                   SMTP_NOTIFY_SUCCESS = 2,
+                   SMTP_NOTIFY_FAILURE = 4,
+                   SMTP_NOTIFY_DELAY = 8,
+};
+
+struct smtp_mail_params {
+    bool has_size;
+    uint64_t size_bytes; /* UINT64_MAX for what does not fit */
+    enum smtp_body body;
+    bool is_smtputf8;
+    enum smtp_ret ret;
+    struct str envid_raw; /* xtext as sent, to be passed on; ptr NULL: not given */
+    struct str envid;     /* decoded, for showing: printable ASCII and spaces */
+};
+
+struct smtp_rcpt_params {
+    unsigned notify;       /* enum smtp_notify */
+    struct str orcpt_type; /* "rfc822", "utf-8", ...; ptr NULL: not given */
+    struct str orcpt_addr; /* after the ';', encoded as sent */
+};
+
+/* Read what follows the path of the command, from the space on; "" is no parameters. Views point
+ * into `text` and `arena`. On an error *out_keyword is the parameter's keyword (as sent, printable
+ * ASCII, in `text`; empty where there is none to speak of), else empty. */
+MUST_CHECK enum smtp_params_error smtp_params_parse_mail(struct str text, struct arena *arena,
+                                                         struct smtp_mail_params *out,
+                                                         struct str *out_keyword);
+MUST_CHECK enum smtp_params_error smtp_params_parse_rcpt(struct str text,
+                                                         struct smtp_rcpt_params *out,
+                                                         struct str *out_keyword);
+
+/* Decodes xtext (RFC 3461 section 4) that hides printable ASCII only; false for anything else.
+ * `arena` may be NULL to check without decoding; then *out_decoded is not touched. */
+MUST_CHECK bool smtp_xtext_decode(struct str text, struct arena *arena, struct str *out_decoded);

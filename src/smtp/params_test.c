@@ -1,0 +1,207 @@
+/* Unit tests of params.h. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "smtp/params.h"
+
+struct error_case {
+    const char *text;
+    enum smtp_params_error error;
+    const char *keyword;
+};
+
+static struct arena arena;
+
+static int set_up(void **state)
+{
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_done(&arena);
+    return 0;
+}
+
+static struct smtp_mail_params mail_of(const char *text)
+{
+    struct smtp_mail_params mail;
+    struct str keyword;
+
+    if (smtp_params_parse_mail(str_from_c(text), &arena, &mail, &keyword) != SMTP_PARAMS_OK)
+        fail_msg("refused: %s", text);
+    assert_int_equal(keyword.len, 0);
+    return mail;
+}
+
+static struct smtp_rcpt_params rcpt_of(const char *text)
+{
+    struct smtp_rcpt_params rcpt;
+    struct str keyword;
+
+    if (smtp_params_parse_rcpt(str_from_c(text), &rcpt, &keyword) != SMTP_PARAMS_OK)
+        fail_msg("refused: %s", text);
+    assert_int_equal(keyword.len, 0);
+    return rcpt;
+}
+
+static void mail_parameters_are_read(void **state)
+{
+    (void)state;
+    struct smtp_mail_params p = mail_of("");
+
+    assert_false(p.has_size || p.is_smtputf8);
+    assert_true(p.body == SMTP_BODY_NONE && p.ret == SMTP_RET_NONE);
+    assert_null(p.envid_raw.ptr);
+    p = mail_of(" SIZE=1000 body=8bitmime SMTPUTF8 RET=hdrs ENVID=QQ+2B31+20x");
+    assert_true(p.has_size && p.is_smtputf8);
+    assert_true(p.size_bytes == 1000);
+    assert_true(p.body == SMTP_BODY_8BITMIME && p.ret == SMTP_RET_HDRS);
+    assert_true(str_eq_c(p.envid_raw, "QQ+2B31+20x"));
+    assert_true(str_eq_c(p.envid, "QQ+31 x"));
+    assert_true(mail_of("  BODY=BINARYMIME  ").body == SMTP_BODY_BINARYMIME);
+    assert_true(mail_of(" BODY=7BIT").body == SMTP_BODY_7BIT);
+    assert_true(mail_of(" RET=FULL").ret == SMTP_RET_FULL);
+    assert_true(mail_of(" SIZE=0").has_size);
+    assert_true(mail_of(" SIZE=18446744073709551615").size_bytes == UINT64_MAX);
+    assert_true(mail_of(" SIZE=99999999999999999999").size_bytes == UINT64_MAX);
+}
+
+static void rcpt_parameters_are_read(void **state)
+{
+    (void)state;
+    struct smtp_rcpt_params p = rcpt_of("");
+
+    assert_int_equal(p.notify, 0);
+    assert_null(p.orcpt_type.ptr);
+    p = rcpt_of(" NOTIFY=SUCCESS,delay ORCPT=rfc822;Bob+2Bx@Example.org");
+    assert_int_equal(p.notify, SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY);
+    assert_true(str_eq_c(p.orcpt_type, "rfc822"));
+    assert_true(str_eq_c(p.orcpt_addr, "Bob+2Bx@Example.org"));
+    assert_int_equal(rcpt_of(" NOTIFY=NEVER").notify, SMTP_NOTIFY_NEVER);
+    assert_int_equal(rcpt_of(" NOTIFY=FAILURE").notify, SMTP_NOTIFY_FAILURE);
+    p = rcpt_of(" ORCPT=utf-8;\\x{592A}\\x{1F600}\\x{2B}@example.jp");
+    assert_true(str_eq_c(p.orcpt_addr, "\\x{592A}\\x{1F600}\\x{2B}@example.jp"));
+    p = rcpt_of(" ORCPT=UTF-8;太郎@example.jp");
+    assert_true(str_eq_c(p.orcpt_addr, "太郎@example.jp"));
+}
+
+static void wrong_mail_parameters_are_told_apart_and_named(void **state)
+{
+    static const struct error_case cases[] = {
+        {" FOO",                        SMTP_PARAMS_UNKNOWN,    "FOO"     },
+        {" SIZE=1 foo-2=bar",           SMTP_PARAMS_UNKNOWN,    "foo-2"   },
+        {" NOTIFY=NEVER",               SMTP_PARAMS_UNKNOWN,    "NOTIFY"  },
+        {" SIZE=1 size=2",              SMTP_PARAMS_DUPLICATE,  "size"    },
+        {" SMTPUTF8 SMTPUTF8",          SMTP_PARAMS_DUPLICATE,  "SMTPUTF8"},
+        {" SIZE",                       SMTP_PARAMS_BAD_SYNTAX, "SIZE"    },
+        {" SIZE=",                      SMTP_PARAMS_BAD_SYNTAX, "SIZE"    },
+        {" SIZE=-1",                    SMTP_PARAMS_BAD_SYNTAX, "SIZE"    },
+        {" SIZE=1k",                    SMTP_PARAMS_BAD_SYNTAX, "SIZE"    },
+        {" SIZE=000000000000000000001", SMTP_PARAMS_BAD_SYNTAX, "SIZE"    },
+        {" SIZE=1=2",                   SMTP_PARAMS_BAD_SYNTAX, "SIZE"    },
+        {" SMTPUTF8=yes",               SMTP_PARAMS_BAD_SYNTAX, "SMTPUTF8"},
+        {" BODY=9BIT",                  SMTP_PARAMS_BAD_SYNTAX, "BODY"    },
+        {" RET=ALL",                    SMTP_PARAMS_BAD_SYNTAX, "RET"     },
+        {" ENVID=a+2",                  SMTP_PARAMS_BAD_SYNTAX, "ENVID"   },
+        {" ENVID=a+2b",                 SMTP_PARAMS_BAD_SYNTAX, "ENVID"   },
+        {" ENVID=a+0D+0A",              SMTP_PARAMS_BAD_SYNTAX, "ENVID"   },
+        {" ENVID=\xc3\xa9",             SMTP_PARAMS_BAD_SYNTAX, "ENVID"   },
+        {" SIZE=1\tBODY=7BIT",          SMTP_PARAMS_BAD_SYNTAX, "SIZE"    },
+        {" SIZE=1;BODY",                SMTP_PARAMS_BAD_SYNTAX, "SIZE"    },
+        {" X=\xff",                     SMTP_PARAMS_BAD_SYNTAX, "X"       },
+        {" =1",                         SMTP_PARAMS_BAD_SYNTAX, ""        },
+        {" -X=1",                       SMTP_PARAMS_BAD_SYNTAX, "-X"      },
+        {"SIZE=1",                      SMTP_PARAMS_BAD_SYNTAX, ""        },
+        {"\t",                          SMTP_PARAMS_BAD_SYNTAX, ""        },
+    };
+    struct smtp_mail_params mail;
+    struct str keyword;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        enum smtp_params_error error =
+            smtp_params_parse_mail(str_from_c(cases[i].text), &arena, &mail, &keyword);
+        if (error != cases[i].error || !str_eq_c(keyword, cases[i].keyword))
+            fail_msg("%s: %d, %.*s", cases[i].text, error, STR_ARG(keyword));
+    }
+}
+
+static void wrong_rcpt_parameters_are_told_apart_and_named(void **state)
+{
+    static const struct error_case cases[] = {
+        {" SIZE=1",                       SMTP_PARAMS_UNKNOWN,    "SIZE"  },
+        {" NOTIFY=DELAY NOTIFY=DELAY",    SMTP_PARAMS_DUPLICATE,  "NOTIFY"},
+        {" NOTIFY=NEVER,DELAY",           SMTP_PARAMS_BAD_SYNTAX, "NOTIFY"},
+        {" NOTIFY=NEVER,NEVER",           SMTP_PARAMS_BAD_SYNTAX, "NOTIFY"},
+        {" NOTIFY=DELAY,",                SMTP_PARAMS_BAD_SYNTAX, "NOTIFY"},
+        {" NOTIFY=SOMETIMES",             SMTP_PARAMS_BAD_SYNTAX, "NOTIFY"},
+        {" ORCPT=a@example.org",          SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=;a@example.org",         SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=rfc822;",                SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=rf(c;a@example.org",     SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=rfc822;a+b@example.org", SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=rfc822;a+0Ab",           SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=rfc822;\xc3\xa9@x",      SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=utf-8;a+2B@x",           SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=utf-8;\\x{0A}@x",        SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=utf-8;\\x{D800}@x",      SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=utf-8;\\x{110000}@x",    SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=utf-8;\\x{592A@x",       SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+        {" ORCPT=utf-8;\\n@x",            SMTP_PARAMS_BAD_SYNTAX, "ORCPT" },
+    };
+    struct smtp_rcpt_params rcpt;
+    struct str keyword;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        enum smtp_params_error error =
+            smtp_params_parse_rcpt(str_from_c(cases[i].text), &rcpt, &keyword);
+        if (error != cases[i].error || !str_eq_c(keyword, cases[i].keyword))
+            fail_msg("%s: %d, %.*s", cases[i].text, error, STR_ARG(keyword));
+    }
+}
+
+static enum smtp_params_error filled(const char *head, size_t fill, bool is_mail)
+{
+    char text[600];
+    struct smtp_mail_params mail;
+    struct smtp_rcpt_params rcpt;
+    struct str keyword;
+    size_t head_len = strlen(head);
+
+    memcpy(text, head, head_len);
+    memset(text + head_len, 'x', fill);
+    struct str all = str_from_mem(text, head_len + fill);
+    return is_mail ? smtp_params_parse_mail(all, &arena, &mail, &keyword)
+                   : smtp_params_parse_rcpt(all, &rcpt, &keyword);
+}
+
+static void envid_and_orcpt_are_limited(void **state)
+{
+    (void)state;
+    assert_int_equal(filled(" ENVID=", SMTP_ENVID_MAX_BYTES, true), SMTP_PARAMS_OK);
+    assert_int_equal(filled(" ENVID=", SMTP_ENVID_MAX_BYTES + 1, true), SMTP_PARAMS_BAD_SYNTAX);
+    assert_int_equal(filled(" ORCPT=a;", SMTP_ORCPT_MAX_BYTES - 2, false), SMTP_PARAMS_OK);
+    assert_int_equal(filled(" ORCPT=a;", SMTP_ORCPT_MAX_BYTES - 1, false), SMTP_PARAMS_BAD_SYNTAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mail_parameters_are_read),
+        cmocka_unit_test(rcpt_parameters_are_read),
+        cmocka_unit_test(wrong_mail_parameters_are_told_apart_and_named),
+        cmocka_unit_test(wrong_rcpt_parameters_are_told_apart_and_named),
+        cmocka_unit_test(envid_and_orcpt_are_limited),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,376 @@
+/* The store's threads and the group commit: see executor.h. */
+#include "store/executor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct list jobs;
+    size_t count;
+    bool is_closed;
+};
+
+struct executor {
+    struct executor_config config;
+    struct queue writes;
+    struct queue reads;
+    pthread_t writer;
+    pthread_t syncer;
+    pthread_t *readers;
+    unsigned reader_count;
+    /* The segment sync of the group at hand. */
+    pthread_mutex_t sync_lock;
+    pthread_cond_t sync_changed;
+    enum { SYNC_IDLE, SYNC_WANTED, SYNC_DONE, SYNC_QUIT } sync_state;
+    int sync_result;
+    /* The way back. */
+    pthread_mutex_t done_lock;
+    struct list done;
+    int done_fd;
+    _Atomic uint64_t groups, jobs, failed_groups;
+};
+
+static void queue_init(struct queue *q)
+{
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_cond_init(&q->filled, NULL);
+    list_init(&q->jobs);
+    q->count = 0;
+    q->is_closed = false;
+}
+
+static int queue_put(struct queue *q, struct job *job)
+{
+    pthread_mutex_lock(&q->lock);
+    bool may = q->count < EXECUTOR_QUEUE_MAX_JOBS && !q->is_closed;
+    if (may) {
+        list_append(&q->jobs, &job->link);
+        if (q->count++ == 0)
+            pthread_cond_signal(&q->filled);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return may ? 0 : -EBUSY;
+}
+
+/* Waits for jobs and takes up to `max`. The number taken; 0 when the queue is closed and empty. */
+static size_t queue_take(struct queue *q, struct list *out, size_t max)
+{
+    size_t taken = 0;
+
+    pthread_mutex_lock(&q->lock);
+    while (q->count == 0 && !q->is_closed)
+        pthread_cond_wait(&q->filled, &q->lock);
+    while (taken < max && q->count > 0) {
+        list_append(out, list_pop(&q->jobs));
+        q->count--;
+        taken++;
+    }
+    /* Another reader may take the rest. */
+    if (q->count > 0 || q->is_closed)
+        pthread_cond_signal(&q->filled);
+    pthread_mutex_unlock(&q->lock);
+    return taken;
+}
+
+static void queue_close(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->is_closed = true;
+    pthread_cond_broadcast(&q->filled);
+    pthread_mutex_unlock(&q->lock);
+}
+
+static void give_back(struct executor *e, struct list *jobs)
+{
+    uint64_t one = 1;
+
+    pthread_mutex_lock(&e->done_lock);
+    bool was_empty = list_is_empty(&e->done);
+    list_splice(&e->done, jobs);
+    pthread_mutex_unlock(&e->done_lock);
+    if (was_empty)
+        (void)!write(e->done_fd, &one, sizeof(one));
+}
+
+static void give_back_one(struct executor *e, struct job *job)
+{
+    struct list one;
+
+    list_init(&one);
+    list_append(&one, &job->link);
+    give_back(e, &one);
+}
+
+/* --- the syncer: the segment's half of a commit --- */
+
+static void *run_syncer(void *arg)
+{
+    struct executor *e = arg;
+
+    pthread_mutex_lock(&e->sync_lock);
+    while (e->sync_state != SYNC_QUIT) {
+        if (e->sync_state != SYNC_WANTED) {
+            pthread_cond_wait(&e->sync_changed, &e->sync_lock);
+            continue;
+        }
+        pthread_mutex_unlock(&e->sync_lock);
+        int r = bodies_sync(e->config.bodies);
+        pthread_mutex_lock(&e->sync_lock);
+        e->sync_result = r;
+        e->sync_state = SYNC_DONE;
+        pthread_cond_broadcast(&e->sync_changed);
+    }
+    pthread_mutex_unlock(&e->sync_lock);
+    return NULL;
+}
+
+static void set_sync_state(struct executor *e, int state)
+{
+    pthread_mutex_lock(&e->sync_lock);
+    e->sync_state = state;
+    pthread_cond_broadcast(&e->sync_changed);
+    pthread_mutex_unlock(&e->sync_lock);
+}
+
+static int wait_for_sync(struct executor *e)
+{
+    pthread_mutex_lock(&e->sync_lock);
+    while (e->sync_state != SYNC_DONE)
+        pthread_cond_wait(&e->sync_changed, &e->sync_lock);
+    e->sync_state = SYNC_IDLE;
+    int r = e->sync_result;
+    pthread_mutex_unlock(&e->sync_lock);
+    return r;
+}
+
+/* --- the writer --- */
+
+/* Runs one job inside its savepoint. Negative when the whole group cannot go on. */
+static int run_write(struct executor *e, struct job *job, int64_t now_ms)
+{
+    struct db *db = e->config.writer_db;
+
+    int r = db_savepoint(db);
+    if (r < 0)
+        return r;
+    job->db = db;
+    job->now_ms = now_ms;
+    job->status = job->verb->handler(e->config.store, job);
+    job->db = NULL;
+    return job->status < 0 ? db_rollback_to(db) : db_release(db);
+}
+
+static int run_group(struct executor *e, struct list *jobs)
+{
+    struct db *db = e->config.writer_db;
+    int64_t now_ms = clock_real_ms();
+
+    int r = db_begin(db);
+    for (struct list *it = jobs->next; r == 0 && it != jobs; it = it->next)
+        r = run_write(e, CONTAINER_OF(it, struct job, link), now_ms);
+    if (r == 0)
+        r = bodies_flush(e->config.bodies);
+    if (r == 0)
+        r = e->config.before_commit(e->config.store, db);
+    return r;
+}
+
+static void fail_jobs(struct list *jobs, int error, bool is_only_bodies)
+{
+    LIST_FOR_EACH (jobs, it) {
+        struct job *job = CONTAINER_OF(it, struct job, link);
+        if (job->status >= 0 && (job->has_body || !is_only_bodies))
+            job->status = job_fail(job, error, "the storage failed; nothing was changed");
+    }
+}
+
+/* Both halves at once; 0 only when both are durable. */
+static int make_durable(struct executor *e, struct list *jobs, int64_t before, bool has_bytes)
+{
+    if (has_bytes)
+        set_sync_state(e, SYNC_WANTED);
+    int r = db_commit(e->config.writer_db);
+    int synced = has_bytes ? wait_for_sync(e) : 0;
+    if (r < 0 || synced == 0)
+        return r;
+    LOG(LOG_ERROR, "store.segment-sync-failed", LOG_ERR(synced),
+        LOG_C("hint", "the disk reports errors: check it; such mail is answered with 451"));
+    fail_jobs(jobs, synced, true);
+    r = e->config.undo_bodies(e->config.store, e->config.writer_db, before);
+    if (r < 0) {
+        LOG(LOG_ERROR, "store.undo-failed", LOG_ERR(r),
+            LOG_C("hint", "the store restarts and recovers; check the disk"));
+        abort();
+    }
+    e->failed_groups++;
+    return 0;
+}
+
+static bool has_stored_bytes(struct list *jobs)
+{
+    bool has = false;
+
+    LIST_FOR_EACH (jobs, it)
+        has |= CONTAINER_OF(it, struct job, link)->has_body;
+    return has;
+}
+
+static void write_group(struct executor *e, struct list *jobs, size_t count)
+{
+    struct bodies *bodies = e->config.bodies;
+    int64_t segment, before;
+
+    bodies_active(bodies, &segment, &before);
+    int r = run_group(e, jobs);
+    if (r == 0)
+        r = make_durable(e, jobs, before, has_stored_bytes(jobs));
+    if (r < 0) {
+        db_rollback(e->config.writer_db);
+        bodies_cut_back(bodies, before);
+        fail_jobs(jobs, r, false);
+        e->failed_groups++;
+        LOG(LOG_ERROR, "store.group-failed", LOG_ERR(r), LOG_INT("requests", count),
+            LOG_C("hint", r == -ENOSPC ? "the disk is full: make room; mail waits at its senders"
+                                       : "check the disk and the permissions of the data folder"));
+    }
+    e->groups++;
+    e->jobs += count;
+    e->config.after_group(e->config.store, e->config.writer_db, r == 0);
+}
+
+static void *run_writer(void *arg)
+{
+    struct executor *e = arg;
+    struct list jobs;
+    size_t count;
+
+    list_init(&jobs);
+    while ((count = queue_take(&e->writes, &jobs, EXECUTOR_GROUP_MAX_JOBS)) > 0) {
+        write_group(e, &jobs, count);
+        give_back(e, &jobs);
+    }
+    return NULL;
+}
+
+/* --- the readers --- */
+
+static void run_read(struct executor *e, struct job *job, struct db *db)
+{
+    bool is_write = job->verb->kind == VERB_WRITE;
+    verb_handler *handler = is_write ? job->verb->prepare : job->verb->handler;
+
+    job->db = db;
+    job->now_ms = clock_real_ms();
+    job->status = handler(e->config.store, job);
+    job->db = NULL;
+    if (!is_write || job->status < 0 || queue_put(&e->writes, job) < 0) {
+        if (is_write && job->status >= 0)
+            job->status = job_fail(job, -EBUSY, "too many requests wait for the disk");
+        give_back_one(e, job);
+    }
+}
+
+static void *run_reader(void *arg)
+{
+    struct executor *e = arg;
+    struct db *db = NULL;
+    struct list jobs;
+
+    list_init(&jobs);
+    int r = db_open(e->config.db_path, DB_READER, true, &db);
+    if (r < 0)
+        LOG(LOG_ERROR, "store.reader-failed", LOG_ERR(r));
+    while (queue_take(&e->reads, &jobs, 1) > 0) {
+        struct job *job = CONTAINER_OF(list_pop(&jobs), struct job, link);
+        if (db == NULL && db_open(e->config.db_path, DB_READER, true, &db) < 0) {
+            job->status = job_fail(job, -EIO, "the database cannot be opened for reading");
+            give_back_one(e, job);
+            continue;
+        }
+        run_read(e, job, db);
+    }
+    db_close(db);
+    return NULL;
+}
+
+int executor_submit(struct executor *e, struct job *job)
+{
+    bool is_read_first = job->verb->kind == VERB_READ || job->verb->prepare != NULL;
+
+    return queue_put(is_read_first ? &e->reads : &e->writes, job);
+}
+
+int executor_event_fd(const struct executor *e)
+{
+    return e->done_fd;
+}
+
+void executor_take_done(struct executor *e, struct list *out_jobs)
+{
+    uint64_t count;
+
+    (void)!read(e->done_fd, &count, sizeof(count));
+    pthread_mutex_lock(&e->done_lock);
+    list_splice(out_jobs, &e->done);
+    pthread_mutex_unlock(&e->done_lock);
+}
+
+void executor_get_stats(const struct executor *e, struct executor_stats *out)
+{
+    *out = (struct executor_stats){
+        .groups = e->groups, .jobs = e->jobs, .failed_groups = e->failed_groups};
+}
+
+int executor_start(const struct executor_config *config, struct executor **out)
+{
+    struct executor *e = xcalloc(1, sizeof(*e));
+
+    e->config = *config;
+    queue_init(&e->writes);
+    queue_init(&e->reads);
+    pthread_mutex_init(&e->sync_lock, NULL);
+    pthread_cond_init(&e->sync_changed, NULL);
+    pthread_mutex_init(&e->done_lock, NULL);
+    list_init(&e->done);
+    e->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (e->done_fd < 0) {
+        int r = -errno;
+        free(e);
+        return r;
+    }
+    e->reader_count = config->reader_threads;
+    e->readers = xcalloc(e->reader_count, sizeof(*e->readers));
+    ASSERT(pthread_create(&e->writer, NULL, run_writer, e) == 0);
+    ASSERT(pthread_create(&e->syncer, NULL, run_syncer, e) == 0);
+    for (unsigned i = 0; i < e->reader_count; i++)
+        ASSERT(pthread_create(&e->readers[i], NULL, run_reader, e) == 0);
+    *out = e;
+    return 0;
+}
+
+void executor_stop(struct executor *e)
+{
+    if (e == NULL)
+        return;
+    queue_close(&e->reads);
+    for (unsigned i = 0; i < e->reader_count; i++)
+        pthread_join(e->readers[i], NULL);
+    queue_close(&e->writes);
+    pthread_join(e->writer, NULL);
+    set_sync_state(e, SYNC_QUIT);
+    pthread_join(e->syncer, NULL);
+    LIST_FOR_EACH (&e->done, it)
+        job_free(CONTAINER_OF(it, struct job, link));
+    close(e->done_fd);
+    free(e->readers);
+    free(e);
+}

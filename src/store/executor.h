@@ -1,0 +1,54 @@
+/*
+ * The store's threads: one that writes, a few that read, and the way back to the loop.
+ *
+ * Group commit lives here and nowhere else: the writer takes all waiting writes, runs each in its
+ * own savepoint inside one transaction, syncs the active segment (on a thread of its own) while it
+ * commits the rows, and releases the replies only when both are durable. A request that fails rolls
+ * back alone; a group whose bytes cannot be made durable fails whole.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/job.h"
+
+struct executor;
+
+struct executor_config {
+    struct store *store;
+    struct bodies *bodies;
+    const char *db_path;
+    struct db *writer_db; /* borrowed; used by the writer thread alone from now on */
+    unsigned reader_threads;
+    /* Both on the writer thread. Called inside each group's transaction after its jobs: segment
+     * rows. 0 or negative errno (the group fails). */
+    int (*before_commit)(struct store *store, struct db *db);
+    /* Called when the rows of a group were committed but the sync of its bytes failed: takes back
+     * what refers to bytes at or behind `before` in the active segment, and leaves that segment. 0
+     * or negative errno; then the process ends, and recovery does it. */
+    int (*undo_bodies)(struct store *store, struct db *db, int64_t before);
+    /* Called after each group: is_durable tells how it ended. */
+    void (*after_group)(struct store *store, struct db *db, bool is_durable);
+};
+
+struct executor_stats { /* monotonic; read without locks for status and benchmarks */
+    uint64_t groups;
+    uint64_t jobs;
+    uint64_t failed_groups;
+};
+
+enum { EXECUTOR_GROUP_MAX_JOBS = 512, EXECUTOR_QUEUE_MAX_JOBS = 20000 };
+
+/* Starts the threads. 0 or negative errno. */
+MUST_CHECK int executor_start(const struct executor_config *config, struct executor **out);
+/* Finishes what is queued, then ends the threads. */
+void executor_stop(struct executor *e);
+/* Hands a job to its thread; ownership comes back through executor_take_done. -EBUSY when too many
+ * wait: then the caller still owns it. */
+MUST_CHECK int executor_submit(struct executor *e, struct job *job);
+/* Readable when finished jobs wait. */
+int executor_event_fd(const struct executor *e);
+/* Moves the finished jobs to the (initialised) list. */
+void executor_take_done(struct executor *e, struct list *out_jobs);
+void executor_get_stats(const struct executor *e, struct executor_stats *out);

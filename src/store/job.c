@@ -1,0 +1,49 @@
+/* One request under way inside the store: see job.h. */
+#include "store/job.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct job *job_new(const struct verb *verb, struct str payload)
+{
+    struct job *job = xcalloc(1, sizeof(*job));
+
+    list_init(&job->link);
+    job->verb = verb;
+    job->payload = str_dup(payload);
+    job->payload_bytes = payload.len;
+    job->spool.fd = -1;
+    arena_init(&job->arena, JOB_ARENA_MAX_BYTES);
+    buf_init(&job->reply, JOB_REPLY_MAX_BYTES);
+    buf_init(&job->trace, JOB_REPLY_MAX_BYTES);
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    if (job == NULL)
+        return;
+    /* May hold a password. */
+    explicit_bzero(job->payload, job->payload_bytes);
+    free(job->payload);
+    arena_done(&job->arena);
+    buf_done(&job->reply);
+    buf_done(&job->trace);
+    free(job);
+}
+
+struct cursor job_args(const struct job *job)
+{
+    return cursor_from(str_from_mem(job->payload, job->payload_bytes));
+}
+
+int job_fail(struct job *job, int error, const char *fmt, ...)
+{
+    va_list args;
+
+    buf_reset(&job->reply);
+    va_start(args, fmt);
+    buf_vprintf(&job->reply, fmt, args);
+    va_end(args);
+    return error;
+}

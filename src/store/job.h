@@ -1,0 +1,71 @@
+/*
+ * One request under way inside the store: from the frame it came in, over the thread that works on
+ * it, to the reply that goes back. Owned by one thread at a time; handed on through queues.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/list.h"
+#include "store/bodies.h"
+#include "store/db.h"
+
+struct store;
+struct store_conn;
+struct job;
+
+/* Where a handler runs. */
+enum verb_kind {
+    VERB_LOOP,  /* on the loop thread: memory only, must not block */
+    VERB_READ,  /* on a reader thread, with a read-only view of the rows */
+    VERB_WRITE, /* on the writer thread, inside the group's transaction */
+};
+
+/* 0 or negative errno; then the rows it changed are rolled back, and job->reply may hold a text
+ * that tells a person why. */
+typedef int verb_handler(struct store *store, struct job *job);
+
+struct verb {
+    const char *name;
+    unsigned roles; /* enum rpc_role bits that may call it */
+    enum verb_kind kind;
+    verb_handler *handler;
+    /* For writes: runs before, on a reader thread (hashing, finishing a spool file); may be NULL.
+     */
+    verb_handler *prepare;
+};
+
+struct job {
+    struct list link;
+    struct store_conn *conn; /* whom to answer; NULL: nobody (maintenance) */
+    uint32_t call_id;
+    const struct verb *verb;
+    char *payload; /* owned copy of the frame's payload */
+    size_t payload_bytes;
+    struct arena arena; /* lives as long as the job */
+    struct buf reply;
+    struct buf trace; /* events to record once the job has succeeded */
+    struct db *db;    /* set while a handler runs */
+    int64_t now_ms;   /* one moment for the whole group */
+    int status;
+    struct spool spool; /* the spool file that the request took over */
+    bool has_spool;
+    struct body_place spool_place; /* set by prepare */
+    bool is_adopted;               /* the spool file has become a segment */
+    bool has_body;                 /* it stored bytes: the segment's sync is about it, too */
+    void (*on_done)(struct store *store,
+                    struct job *job); /* instead of a reply, on the loop thread */
+    void *extra;                      /* of the verb: prepared values in the arena */
+};
+
+enum { JOB_ARENA_MAX_BYTES = 4 * 1024 * 1024, JOB_REPLY_MAX_BYTES = 1024 * 1024 };
+
+struct job *job_new(const struct verb *verb, struct str payload);
+void job_free(struct job *job);
+struct cursor job_args(const struct job *job);
+/* Sets the reply to a text for people and returns `error` (negative errno). */
+int job_fail(struct job *job, int error, const char *fmt, ...) ATTR_PRINTF(3, 4);

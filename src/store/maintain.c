@@ -1,0 +1,197 @@
+/*
+ * Housekeeping in bounded steps, as write jobs among the others: letters whose retention has ended,
+ * segments that are mostly dead, old trace rows. A step says whether there is more to do.
+ */
+#include <errno.h>
+
+#include "base/log.h"
+#include "store/server.h"
+#include "store/store.h"
+#include "store/verbs.h"
+
+enum {
+    PURGE_ROWS_PER_STEP = 200,
+    COPY_BYTES_PER_STEP = 4 * 1024 * 1024,
+    COPY_BODIES_PER_STEP = 500,
+    DROPS_PER_STEP = 64,
+};
+
+/* QRESYNC needs the numbers of expunged messages for as long as a client may stay away. */
+static const int64_t TOMBSTONE_MS = 400LL * 24 * 3600 * 1000;
+
+struct drops { /* segments to remove once the step is durable */
+    int64_t segments[DROPS_PER_STEP];
+    size_t count;
+};
+
+static int purge_one(struct job *job, int64_t before_ms)
+{
+    struct db_stmt *stmt = db_query(job->db,
+                                    "SELECT mailbox, uid, body FROM expunged WHERE body <> 0 AND"
+                                    " expunged < ?1 ORDER BY expunged LIMIT 1",
+                                    DB_INT(before_ms));
+    int r = db_step(stmt);
+
+    if (r <= 0)
+        return r;
+    int64_t mailbox = db_column_int(stmt, 0), uid = db_column_int(stmt, 1);
+    int64_t body = db_column_int(stmt, 2);
+    db_reset(stmt);
+    int64_t rows = db_run(job->db, "UPDATE expunged SET body = 0 WHERE mailbox = ?1 AND uid = ?2",
+                          DB_INT(mailbox), DB_INT(uid));
+    r = rows < 0 ? (int)rows : store_body_unref(job->db, body, 1);
+    return r < 0 ? r : 1;
+}
+
+static int purge_expunged(struct store *s, struct job *job, bool *out_more)
+{
+    int64_t before_ms = job->now_ms - s->settings->store_expunged_retention;
+    int r = 1;
+
+    for (int i = 0; r > 0 && i < PURGE_ROWS_PER_STEP; i++)
+        r = purge_one(job, before_ms);
+    if (r < 0)
+        return r;
+    *out_more |= r > 0;
+    int64_t rows =
+        db_run(job->db, "DELETE FROM expunged WHERE body = 0 AND expunged < ?1",
+               DB_INT(job->now_ms - s->settings->store_expunged_retention - TOMBSTONE_MS));
+    return rows < 0 ? (int)rows : 0;
+}
+
+/* Takes the rows of segments without anything alive away; their files follow. */
+static int drop_dead(struct store *s, struct job *job, struct drops *drops)
+{
+    int64_t active, end;
+
+    bodies_active(s->bodies, &active, &end);
+    struct db_stmt *stmt = db_query(job->db,
+                                    "DELETE FROM segment WHERE id IN (SELECT id FROM segment WHERE"
+                                    " live <= 0 AND id <> ?1 AND durable = bytes LIMIT ?2)"
+                                    " RETURNING id",
+                                    DB_INT(active), DB_INT(DROPS_PER_STEP));
+    int r;
+    while ((r = db_step(stmt)) > 0)
+        drops->segments[drops->count++] = db_column_int(stmt, 0);
+    return r;
+}
+
+/* Moves one body to the active segment. */
+static int move_body(struct store *s, struct job *job, uint64_t id, const struct body_place *from)
+{
+    struct buf text;
+    struct body_place to = {0};
+
+    buf_init(&text, BODIES_WRITE_BUFFER_BYTES);
+    int r = bodies_verify(s->bodies, from, id);
+    if (r == 0)
+        r = bodies_read(s->bodies, from, id, 0, from->length, &text);
+    if (r == 0)
+        r = bodies_append(s->bodies, id, STR_NONE, buf_str(&text), &to);
+    buf_done(&text);
+    if (r == -EBADMSG) {
+        LOG(LOG_ERROR, "store.message-damaged", LOG_ID("message", id),
+            LOG_INT("segment", from->segment), LOG_INT("offset", from->offset),
+            LOG_C("hint",
+                  "its bytes fail their checksum; it is set aside, restore it from a backup"));
+        int64_t rows = db_run(job->db, "UPDATE body SET state = 1 WHERE id = ?1", DB_INT(id));
+        return rows < 0 ? (int)rows : 0;
+    }
+    if (r < 0)
+        return r;
+    int64_t bytes = body_record_bytes(from->length);
+    s->live_added += bytes;
+    job->has_body = true;
+    int64_t rows = db_run(job->db, "UPDATE body SET segment = ?2, place = ?3 WHERE id = ?1",
+                          DB_INT(id), DB_INT(to.segment), DB_INT(to.offset));
+    if (rows >= 0)
+        rows = db_run(job->db, "UPDATE segment SET live = live - ?2 WHERE id = ?1",
+                      DB_INT(from->segment), DB_INT(bytes));
+    return rows < 0 ? (int)rows : 0;
+}
+
+/* The next body to move out of the segment: 1, 0, negative errno. */
+static int next_body(struct job *job, int64_t segment, int64_t after, uint64_t *out_id,
+                     struct body_place *out)
+{
+    struct db_stmt *stmt = db_query(job->db,
+                                    "SELECT id, place, bytes, crc FROM body WHERE segment = ?1 AND"
+                                    " place > ?2 AND state = 0 ORDER BY place LIMIT 1",
+                                    DB_INT(segment), DB_INT(after));
+    int r = db_step(stmt);
+
+    if (r > 0) {
+        *out_id = (uint64_t)db_column_int(stmt, 0);
+        *out = (struct body_place){.segment = segment,
+                                   .offset = db_column_int(stmt, 1),
+                                   .length = db_column_int(stmt, 2),
+                                   .crc = (uint32_t)db_column_int(stmt, 3)};
+    }
+    db_reset(stmt);
+    return r;
+}
+
+static int compact_some(struct store *s, struct job *job, bool *out_more)
+{
+    int64_t active, end, segment = 0, copied = 0, after = -1;
+
+    if (s->settings->store_compact_below == 0)
+        return 0;
+    bodies_active(s->bodies, &active, &end);
+    int r =
+        db_get_int(job->db, &segment,
+                   "SELECT s.id FROM segment s WHERE s.is_solo = 0 AND s.id <> ?1 AND s.live > 0"
+                   " AND s.live * 100 < s.bytes * ?2 AND EXISTS (SELECT 1 FROM body b WHERE"
+                   " b.segment = s.id AND b.state = 0) ORDER BY s.live LIMIT 1",
+                   DB_INT(active), DB_INT(s->settings->store_compact_below));
+    for (int i = 0; r > 0 && i < COPY_BODIES_PER_STEP && copied < COPY_BYTES_PER_STEP; i++) {
+        struct body_place place;
+        uint64_t id;
+        *out_more = true;
+        r = next_body(job, segment, after, &id, &place);
+        if (r <= 0)
+            break;
+        after = place.offset;
+        copied += place.length;
+        int moved = move_body(s, job, id, &place);
+        r = moved < 0 ? moved : 1;
+    }
+    return r < 0 ? r : 0;
+}
+
+static void drop_files(struct store *store, struct job *job)
+{
+    const struct drops *drops = job->extra;
+
+    for (size_t i = 0; job->status >= 0 && drops != NULL && i < drops->count; i++) {
+        int r = bodies_drop(store->bodies, drops->segments[i]);
+        if (r < 0)
+            LOG(LOG_WARNING, "store.segment-not-removed", LOG_INT("segment", drops->segments[i]),
+                LOG_ERR(r));
+    }
+}
+
+int store_maintain_step(struct store *s, struct job *job)
+{
+    bool has_more = false;
+    struct drops *drops = arena_alloc(&job->arena, sizeof(*drops));
+
+    trace_db_expire(s->trace, job->now_ms - s->settings->store_trace_retention);
+    int r = purge_expunged(s, job, &has_more);
+    if (r == 0 && s->backup_conn == NULL) {
+        r = drop_dead(s, job, drops);
+        if (r == 0)
+            r = compact_some(s, job, &has_more);
+        has_more |= drops->count == DROPS_PER_STEP;
+        job->extra = drops;
+        job->on_done = drop_files;
+    }
+    buf_put_u8(&job->reply, has_more);
+    return r;
+}
+
+/* maintain -> u8 more to do */
+int verb_maintain(struct store *store, struct job *job)
+{
+    return store_maintain_step(store, job);
+}

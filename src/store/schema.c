@@ -1,0 +1,136 @@
+/* The rows of the store and their versions: see schema.h. SQL in the dialect SQLite and PostgreSQL
+ * share. */
+#include "store/schema.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static const char *const main_steps[] = {
+    /* 1: the beginning. Times are milliseconds since 1970; ids are made by the server (base/id.h).
+     */
+    "CREATE TABLE domain(name TEXT PRIMARY KEY, catchall TEXT NOT NULL, is_primary INTEGER NOT "
+    "NULL,"
+    " created BIGINT NOT NULL);"
+    "CREATE TABLE account(id BIGINT PRIMARY KEY, address TEXT NOT NULL, lookup TEXT NOT NULL "
+    "UNIQUE,"
+    " secret TEXT NOT NULL, created BIGINT NOT NULL);"
+    "CREATE TABLE alias(lookup TEXT NOT NULL, target TEXT NOT NULL, address TEXT NOT NULL,"
+    " created BIGINT NOT NULL, PRIMARY KEY(lookup, target));"
+    /* Files of message bytes. durable: up to here every record is known to be on disk. */
+    "CREATE TABLE segment(id BIGINT PRIMARY KEY, is_solo INTEGER NOT NULL, bytes BIGINT NOT NULL,"
+    " live BIGINT NOT NULL, durable BIGINT NOT NULL);"
+    /* One row per stored text, shared by queue and mailboxes; refs counts its users. The first
+     * `prefix` bytes are for mailboxes only (Return-Path, Delivered-To). state 1: set aside as
+     * unreadable. */
+    "CREATE TABLE body(id BIGINT PRIMARY KEY, segment BIGINT NOT NULL, place BIGINT NOT NULL,"
+    " bytes BIGINT NOT NULL, prefix INTEGER NOT NULL, crc BIGINT NOT NULL, refs INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, summary BLOB NOT NULL);"
+    "CREATE INDEX body_place ON body(segment, place);"
+    "CREATE TABLE mailbox(id BIGINT PRIMARY KEY, account BIGINT NOT NULL, name TEXT NOT NULL,"
+    " uidvalidity BIGINT NOT NULL, uidnext BIGINT NOT NULL, modseq BIGINT NOT NULL,"
+    " messages BIGINT NOT NULL, unseen BIGINT NOT NULL, bytes BIGINT NOT NULL, UNIQUE(account, "
+    "name));"
+    "CREATE TABLE message(mailbox BIGINT NOT NULL, uid BIGINT NOT NULL, body BIGINT NOT NULL,"
+    " flags INTEGER NOT NULL, keywords TEXT NOT NULL, modseq BIGINT NOT NULL,"
+    " received BIGINT NOT NULL, saved BIGINT NOT NULL, bytes BIGINT NOT NULL,"
+    " PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
+    "CREATE INDEX message_modseq ON message(mailbox, modseq);"
+    /* Expunged messages stay until their retention ends (undelete), then as a number (QRESYNC):
+     * body is 0 from then on. */
+    "CREATE TABLE expunged(mailbox BIGINT NOT NULL, uid BIGINT NOT NULL, modseq BIGINT NOT NULL,"
+    " expunged BIGINT NOT NULL, body BIGINT NOT NULL, flags INTEGER NOT NULL, keywords TEXT NOT "
+    "NULL,"
+    " received BIGINT NOT NULL, saved BIGINT NOT NULL, bytes BIGINT NOT NULL,"
+    " PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
+    "CREATE INDEX expunged_due ON expunged(expunged) WHERE body <> 0;"
+    "CREATE TABLE queue(id BIGINT PRIMARY KEY, body BIGINT NOT NULL, sender TEXT NOT NULL,"
+    " envid TEXT NOT NULL, ret INTEGER NOT NULL, flags INTEGER NOT NULL, created BIGINT NOT NULL);"
+    "CREATE TABLE recipient(queue BIGINT NOT NULL, n INTEGER NOT NULL, address TEXT NOT NULL,"
+    " domain TEXT NOT NULL, orcpt TEXT NOT NULL, notify INTEGER NOT NULL, state INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, next_attempt BIGINT NOT NULL, lease_owner BIGINT NOT NULL,"
+    " lease_until BIGINT NOT NULL, last_reply TEXT NOT NULL, PRIMARY KEY(queue, n)) WITHOUT ROWID;"
+    "CREATE INDEX recipient_due ON recipient(state, next_attempt);"
+    "CREATE INDEX recipient_domain ON recipient(domain, state, next_attempt);",
+};
+
+static const char *const trace_steps[] = {
+    /* ref is the message id, or the session id where there is no message; ids sort by time. */
+    "CREATE TABLE trace(ref BIGINT NOT NULL, seq BIGINT NOT NULL, session BIGINT NOT NULL,"
+    " time BIGINT NOT NULL, event TEXT NOT NULL, address TEXT NOT NULL, detail BLOB NOT NULL,"
+    " PRIMARY KEY(ref, seq)) WITHOUT ROWID;"
+    "CREATE TABLE trace_address(address TEXT NOT NULL, ref BIGINT NOT NULL,"
+    " PRIMARY KEY(address, ref)) WITHOUT ROWID;",
+};
+
+const struct schema schema_main = {
+    .name = "mail", .steps = main_steps, .step_count = ARRAY_LEN(main_steps)};
+const struct schema schema_trace = {
+    .name = "trace", .steps = trace_steps, .step_count = ARRAY_LEN(trace_steps)};
+
+static int read_version(struct db *db, int64_t *out_version)
+{
+    int r = db_script(db, "CREATE TABLE IF NOT EXISTS schema_version(version INTEGER NOT NULL)");
+
+    *out_version = 0;
+    if (r < 0)
+        return r;
+    r = db_get_int(db, out_version, "SELECT version FROM schema_version");
+    return r < 0 ? r : 0;
+}
+
+static int take_snapshot(struct db *db, const char *path, int64_t version)
+{
+    CLEANUP(cleanup_free)
+    char *copy = xasprintf("%s.before-version-%lld", path, (long long)version + 1);
+
+    if (version == 0)
+        return 0;
+    (void)unlink(copy);
+    return db_copy_to(db, copy);
+}
+
+static int run_steps(struct db *db, const struct schema *schema, int64_t version)
+{
+    int r = db_begin(db);
+
+    for (size_t i = (size_t)version; r == 0 && i < schema->step_count; i++)
+        r = db_script(db, schema->steps[i]);
+    if (r == 0)
+        r = db_script(db, "DELETE FROM schema_version");
+    if (r == 0) {
+        int64_t rows = db_run(db, "INSERT INTO schema_version(version) VALUES(?1)",
+                              DB_INT(schema->step_count));
+        r = rows < 0 ? (int)rows : 0;
+    }
+    if (r == 0)
+        r = db_commit(db);
+    if (r < 0)
+        db_rollback(db);
+    return r;
+}
+
+int schema_migrate(struct db *db, const struct schema *schema, const char *path,
+                   struct buf *out_text)
+{
+    int64_t version;
+
+    int r = read_version(db, &version);
+    if (r < 0)
+        return r;
+    if (version > (int64_t)schema->step_count) {
+        buf_printf(out_text,
+                   "%s has schema version %lld, but this program knows only up to %zu; "
+                   "install the newer Hikyaku that wrote it",
+                   path, (long long)version, schema->step_count);
+        return -EPROTO;
+    }
+    if (version == (int64_t)schema->step_count)
+        return 0;
+    r = take_snapshot(db, path, version);
+    if (r == 0)
+        r = run_steps(db, schema, version);
+    if (r < 0)
+        buf_printf(out_text, "%s: the migration from version %lld failed and was undone: %s", path,
+                   (long long)version, db_error(db));
+    return r;
+}

@@ -1,0 +1,444 @@
+/* The store's side of its channels: see server.h. */
+#include "store/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/ip.h"
+#include "base/log.h"
+#include "store/session_count.h"
+#include "store/verbs.h"
+
+enum {
+    CONNS_MAX = 256,
+    SPOOLS_PER_CONN_MAX = 20000,
+    FAILED_REPLY_BYTES = 1024,
+};
+
+struct store_conn {
+    struct list link;
+    struct rpc_channel channel;
+    struct store_server *server;
+    enum rpc_role role;
+    struct map spools; /* u64 id -> struct open_spool */
+    size_t jobs;       /* under way; the connection's record lives as long as one is */
+};
+
+struct open_spool {
+    struct spool spool;
+    bool is_busy;   /* a piece is being written */
+    bool is_doomed; /* drop it when that is done */
+};
+
+struct pending_reload {
+    struct store_conn *conn;
+    uint32_t call_id;
+    uint64_t token;
+};
+
+struct store_server {
+    struct store_server_config config;
+    struct list conns;
+    size_t conn_count;
+    struct session_count *sessions;
+    struct loop_watch done_watch;
+    struct loop_watch listen_watch;
+    struct pending_reload reload;
+    uint64_t next_token;
+    bool is_maintaining;
+};
+
+static struct str id_key(const uint64_t *id)
+{
+    return str_from_mem(id, sizeof(*id));
+}
+
+static void reply(struct store_conn *conn, uint32_t call_id, int status, struct str payload)
+{
+    if (status < 0)
+        payload = str_sub(payload, 0, FAILED_REPLY_BYTES);
+    int r = rpc_channel_send(&conn->channel, call_id, (uint16_t)-status, payload);
+    if (r < 0 && r != -EPIPE)
+        LOG(LOG_WARNING, "store.reply-lost", LOG_ERR(r));
+}
+
+/* --- spool files --- */
+
+static void free_spool(struct store *store, struct open_spool *open)
+{
+    spool_discard(store->bodies, &open->spool);
+    free(open);
+}
+
+static int open_spool(struct store_conn *conn, uint32_t call_id)
+{
+    struct store *store = conn->server->config.store;
+    struct open_spool *open = xcalloc(1, sizeof(*open));
+    struct buf payload;
+
+    int r = store_check_room(store);
+    if (r == 0)
+        r = spool_open(store->bodies, store->next_segment++, &open->spool);
+    uint64_t id = (uint64_t)open->spool.segment;
+    if (r == 0 && map_set(&conn->spools, id_key(&id), open) < 0) {
+        spool_discard(store->bodies, &open->spool);
+        r = -EMFILE;
+    }
+    if (r < 0)
+        free(open);
+    buf_init(&payload, 8);
+    buf_put_u64(&payload, id);
+    reply(conn, call_id, r, r == 0 ? buf_str(&payload) : STR(""));
+    buf_done(&payload);
+    return 0;
+}
+
+static int drop_spool(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    struct cursor c = cursor_from(frame->payload);
+    uint64_t id = cursor_u64(&c);
+    struct open_spool *open = map_remove(&conn->spools, id_key(&id));
+
+    if (open != NULL && open->is_busy)
+        open->is_doomed = true;
+    else if (open != NULL)
+        free_spool(conn->server->config.store, open);
+    reply(conn, frame->call_id, 0, STR(""));
+    return 0;
+}
+
+static void finish_spool_write(struct store *store, struct job *job)
+{
+    struct open_spool *open = CONTAINER_OF((struct spool *)job->extra, struct open_spool, spool);
+
+    open->is_busy = false;
+    if (open->is_doomed)
+        free_spool(store, open);
+}
+
+/* The spool file that a write, deliver or append names must be the connection's own. */
+static int attach_spool(struct store_conn *conn, struct job *job, unsigned verb, uint64_t id)
+{
+    struct open_spool *open = map_get(&conn->spools, id_key(&id));
+
+    if (open == NULL || open->is_busy)
+        return -EBADMSG;
+    if (verb == STORE_SPOOL_WRITE) {
+        open->is_busy = true;
+        job->extra = &open->spool;
+        job->on_done = finish_spool_write;
+        return 0;
+    }
+    job->spool = open->spool;
+    job->has_spool = true;
+    map_remove(&conn->spools, id_key(&id));
+    free(open);
+    return 0;
+}
+
+static int find_spool(struct store_conn *conn, struct job *job, unsigned verb)
+{
+    struct cursor c = job_args(job);
+    struct deliver_request deliver;
+    struct append_request append;
+    struct arena scratch;
+    uint64_t id = 0;
+    int r = 0;
+
+    if (verb == STORE_SPOOL_WRITE) {
+        id = cursor_u64(&c);
+        return attach_spool(conn, job, verb, id);
+    }
+    if (verb == STORE_DELIVER) {
+        arena_init(&scratch, JOB_ARENA_MAX_BYTES);
+        r = wire_get_deliver(&c, &scratch, &deliver);
+        id = r == 0 ? deliver.spool : 0;
+        arena_done(&scratch);
+    } else if (verb == STORE_MESSAGE_APPEND) {
+        r = wire_get_append(&c, &append);
+        id = r == 0 ? append.spool : 0;
+    }
+    return r < 0 || id == 0 ? r : attach_spool(conn, job, verb, id);
+}
+
+/* --- sessions --- */
+
+static void publish_sessions(struct store_server *s)
+{
+    s->config.store->session_total = (int64_t)session_count_total(s->sessions);
+}
+
+/* session.open: the address key (ip_rate_key) -> u8 verdict */
+static int open_session(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    enum session_verdict verdict = session_count_open(conn->server->sessions, conn, frame->payload);
+    char byte = (char)verdict;
+
+    publish_sessions(conn->server);
+    reply(conn, frame->call_id, 0, str_from_mem(&byte, 1));
+    return 0;
+}
+
+/* --- frames in, replies out --- */
+
+static int start_reload(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    struct store_server *s = conn->server;
+
+    if (s->reload.conn != NULL || s->config.on_reload == NULL) {
+        reply(conn, frame->call_id, -EBUSY, STR("a reload is under way"));
+        return 0;
+    }
+    s->reload =
+        (struct pending_reload){.conn = conn, .call_id = frame->call_id, .token = ++s->next_token};
+    s->config.on_reload(s->config.arg, s->reload.token);
+    return 0;
+}
+
+static int serve_own(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    switch (frame->code) {
+    case STORE_SESSION_OPEN:
+        return open_session(conn, frame);
+    case STORE_SESSION_CLOSE:
+        session_count_close(conn->server->sessions, conn, frame->payload);
+        publish_sessions(conn->server);
+        return 0;
+    case STORE_SPOOL_OPEN:
+        return open_spool(conn, frame->call_id);
+    case STORE_SPOOL_DROP:
+        return drop_spool(conn, frame);
+    default:
+        return start_reload(conn, frame);
+    }
+}
+
+static int serve_on_loop(struct store_conn *conn, const struct verb *verb,
+                         const struct rpc_frame *frame)
+{
+    if (verb->handler == NULL)
+        return serve_own(conn, frame);
+    struct job *job = job_new(verb, frame->payload);
+    int r = verb->handler(conn->server->config.store, job);
+    if (frame->code != STORE_TRACE_ADD)
+        reply(conn, frame->call_id, r, buf_str(&job->reply));
+    job_free(job);
+    return r == -EBADMSG ? r : 0;
+}
+
+static int on_frame(struct rpc_channel *channel, const struct rpc_frame *frame)
+{
+    struct store_conn *conn = CONTAINER_OF(channel, struct store_conn, channel);
+    const struct verb *verb = verb_find(frame->code);
+
+    if (verb == NULL || (verb->roles & conn->role) == 0) {
+        /* A worker that asks for what its role may not do is broken or taken over. */
+        LOG(LOG_ERROR, "store.forbidden-verb", LOG_INT("verb", frame->code),
+            LOG_INT("role", conn->role));
+        return -EBADMSG;
+    }
+    if (verb->kind == VERB_LOOP)
+        return serve_on_loop(conn, verb, frame);
+    struct job *job = job_new(verb, frame->payload);
+    int r = find_spool(conn, job, frame->code);
+    if (r < 0) {
+        job_free(job);
+        return r;
+    }
+    job->conn = conn;
+    job->call_id = frame->call_id;
+    conn->jobs++;
+    if (executor_submit(conn->server->config.store->executor, job) < 0) {
+        job->status = job_fail(job, -EBUSY, "too many requests wait");
+        conn->jobs--;
+        if (job->on_done != NULL)
+            job->on_done(conn->server->config.store, job);
+        store_release_spool(conn->server->config.store, job);
+        reply(conn, job->call_id, job->status, buf_str(&job->reply));
+        job_free(job);
+    }
+    return 0;
+}
+
+static void free_conn(struct store_conn *conn)
+{
+    if (conn->channel.is_open || conn->jobs > 0)
+        return;
+    list_remove(&conn->link);
+    conn->server->conn_count--;
+    map_done(&conn->spools);
+    free(conn);
+}
+
+static void on_close(struct rpc_channel *channel)
+{
+    struct store_conn *conn = CONTAINER_OF(channel, struct store_conn, channel);
+    struct store_server *s = conn->server;
+    size_t at = 0;
+    struct str key;
+    void *value;
+
+    session_count_drop_owner(s->sessions, conn);
+    publish_sessions(s);
+    store_end_backup(s->config.store, conn);
+    if (s->reload.conn == conn)
+        s->reload.conn = NULL;
+    while (map_next(&conn->spools, &at, &key, &value)) {
+        struct open_spool *open = value;
+        if (open->is_busy)
+            open->is_doomed = true;
+        else
+            free_spool(s->config.store, open);
+    }
+    map_done(&conn->spools);
+    free_conn(conn);
+}
+
+static void finish_job(struct store_server *s, struct job *job)
+{
+    struct store *store = s->config.store;
+    struct store_conn *conn = job->conn;
+
+    if (job->status >= 0)
+        trace_db_record(store->trace, buf_str(&job->trace));
+    if (job->on_done != NULL)
+        job->on_done(store, job);
+    store_release_spool(store, job);
+    if (conn != NULL) {
+        if (buf_status(&job->reply) < 0)
+            job->status = -EMSGSIZE;
+        if (conn->channel.is_open)
+            reply(conn, job->call_id, job->status, buf_str(&job->reply));
+        conn->jobs--;
+        free_conn(conn);
+    } else {
+        s->is_maintaining = false;
+    }
+    job_free(job);
+}
+
+static void on_done_ready(struct loop_watch *w, unsigned ready)
+{
+    struct store_server *s = CONTAINER_OF(w, struct store_server, done_watch);
+    struct list done, *link;
+
+    (void)ready;
+    list_init(&done);
+    executor_take_done(s->config.store->executor, &done);
+    while ((link = list_pop(&done)) != NULL)
+        finish_job(s, CONTAINER_OF(link, struct job, link));
+}
+
+void store_server_maintain(struct store_server *s)
+{
+    if (s->is_maintaining)
+        return;
+    struct job *job = job_new(verb_find(STORE_MAINTAIN), STR(""));
+    if (executor_submit(s->config.store->executor, job) < 0)
+        job_free(job);
+    else
+        s->is_maintaining = true;
+}
+
+int store_server_new(const struct store_server_config *config, struct store_server **out)
+{
+    struct store_server *s = xcalloc(1, sizeof(*s));
+
+    s->config = *config;
+    list_init(&s->conns);
+    s->sessions = session_count_new(config->max_sessions, config->max_sessions_per_address);
+    s->done_watch.fd = executor_event_fd(config->store->executor);
+    s->done_watch.on_ready = on_done_ready;
+    s->listen_watch.fd = -1;
+    int r = loop_watch_add(&s->done_watch, LOOP_READ);
+    if (r < 0) {
+        session_count_free(s->sessions);
+        free(s);
+        return r;
+    }
+    *out = s;
+    return 0;
+}
+
+void store_server_free(struct store_server *s)
+{
+    if (s == NULL)
+        return;
+    LIST_FOR_EACH (&s->conns, it) {
+        struct store_conn *conn = CONTAINER_OF(it, struct store_conn, link);
+        if (conn->channel.is_open) {
+            rpc_channel_close(&conn->channel);
+            on_close(&conn->channel);
+        }
+    }
+    if (s->listen_watch.fd >= 0) {
+        loop_watch_remove(&s->listen_watch);
+        close(s->listen_watch.fd);
+    }
+    session_count_free(s->sessions);
+    free(s);
+}
+
+int store_server_add(struct store_server *s, int fd, enum rpc_role role)
+{
+    if (s->conn_count >= CONNS_MAX) {
+        close(fd);
+        return -EMFILE;
+    }
+    struct store_conn *conn = xcalloc(1, sizeof(*conn));
+    conn->server = s;
+    conn->role = role;
+    conn->channel.on_frame = on_frame;
+    conn->channel.on_close = on_close;
+    map_init(&conn->spools, SPOOLS_PER_CONN_MAX);
+    list_init(&conn->link);
+    int r = rpc_channel_open(&conn->channel, fd);
+    if (r < 0) {
+        free(conn);
+        return r;
+    }
+    list_append(&s->conns, &conn->link);
+    s->conn_count++;
+    return 0;
+}
+
+static void on_listen_ready(struct loop_watch *w, unsigned ready)
+{
+    struct store_server *s = CONTAINER_OF(w, struct store_server, listen_watch);
+
+    (void)ready;
+    int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    int r = store_server_add(s, fd, RPC_ROLE_ADMIN);
+    if (r < 0)
+        LOG(LOG_WARNING, "store.control-refused", LOG_ERR(r));
+}
+
+int store_server_listen(struct store_server *s, int fd)
+{
+    s->listen_watch = (struct loop_watch){.fd = fd, .on_ready = on_listen_ready};
+    return loop_watch_add_listener(&s->listen_watch);
+}
+
+void store_server_set_limits(struct store_server *s, unsigned max_sessions,
+                             unsigned max_sessions_per_address)
+{
+    session_count_set_limits(s->sessions, max_sessions, max_sessions_per_address);
+}
+
+void store_server_reload_done(struct store_server *s, uint64_t token, int status, struct str text)
+{
+    if (s->reload.conn == NULL || s->reload.token != token)
+        return;
+    reply(s->reload.conn, s->reload.call_id, status, text);
+    s->reload.conn = NULL;
+}
+
+size_t store_server_sessions(const struct store_server *s)
+{
+    return session_count_total(s->sessions);
+}

@@ -1,0 +1,322 @@
+/* Opening, closing and the group's bookkeeping of the store: see store.h. */
+#include "store/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/schema.h"
+
+enum { STATVFS_EVERY_MS = 1000 };
+
+/* --- the group's bookkeeping (writer thread) --- */
+
+static int insert_active_segment(struct store *s, struct db *db, int64_t segment)
+{
+    if (!s->needs_segment_row)
+        return 0;
+    int64_t r = db_run(db,
+                       "INSERT INTO segment(id, is_solo, bytes, live, durable)"
+                       " VALUES(?1, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
+                       DB_INT(segment));
+    return r < 0 ? (int)r : 0;
+}
+
+static int mark_settled(struct store *s, struct db *db)
+{
+    for (size_t i = 0; i < s->settled_count; i++) {
+        int64_t r =
+            db_run(db, "UPDATE segment SET durable = bytes WHERE id = ?1", DB_INT(s->settled[i]));
+        if (r < 0)
+            return (int)r;
+    }
+    return 0;
+}
+
+static int before_commit(struct store *s, struct db *db)
+{
+    int64_t segment, end;
+
+    if (s->live_added == 0 && s->new_solo_count == 0 && s->settled_count == 0)
+        return 0;
+    bodies_active(s->bodies, &segment, &end);
+    int r = insert_active_segment(s, db, segment);
+    if (r == 0)
+        r = mark_settled(s, db);
+    if (r < 0)
+        return r;
+    int64_t rows =
+        db_run(db,
+               "UPDATE segment SET bytes = ?2, live = live + ?3, durable = ?4"
+               " WHERE id = ?1",
+               DB_INT(segment), DB_INT(end), DB_INT(s->live_added), DB_INT(s->durable_end));
+    return rows < 0 ? (int)rows : 0;
+}
+
+static void refresh_free_bytes(struct store *s)
+{
+    struct statvfs fs;
+    int64_t now_ms = clock_mono_us() / 1000;
+
+    if (now_ms - s->last_statvfs_ms < STATVFS_EVERY_MS)
+        return;
+    s->last_statvfs_ms = now_ms;
+    if (statvfs(bodies_dir(s->bodies), &fs) == 0)
+        s->free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+}
+
+static void rotate_segment(struct store *s)
+{
+    int64_t full, end;
+
+    bodies_active(s->bodies, &full, &end);
+    int r = bodies_activate(s->bodies, s->next_segment++, 0);
+    if (r < 0) {
+        LOG(LOG_ERROR, "store.segment-failed", LOG_ERR(r),
+            LOG_C("hint", "the old segment goes on growing; make room on the disk"));
+        return;
+    }
+    if (s->settled_count < ARRAY_LEN(s->settled))
+        s->settled[s->settled_count++] = full;
+    s->needs_segment_row = true;
+    s->durable_end = 0;
+}
+
+static void after_group(struct store *s, struct db *db, bool is_durable)
+{
+    int64_t segment, end;
+
+    if (is_durable) {
+        bodies_active(s->bodies, &segment, &end);
+        if (s->live_added > 0)
+            s->needs_segment_row = false;
+        s->durable_end = end;
+        memcpy(s->settled, s->new_solos, s->new_solo_count * sizeof(s->new_solos[0]));
+        s->settled_count = s->new_solo_count;
+        if (bodies_is_full(s->bodies))
+            rotate_segment(s);
+    }
+    s->live_added = 0;
+    s->new_solo_count = 0;
+    db_checkpoint_if_due(db);
+    refresh_free_bytes(s);
+}
+
+/* The group's rows are committed, but its bytes may not be: forget them and leave the segment. */
+static int undo_bodies(struct store *s, struct db *db, int64_t before)
+{
+    int64_t segment, end;
+
+    bodies_active(s->bodies, &segment, &end);
+    int r = db_begin(db);
+    if (r < 0)
+        return r;
+    int64_t rows = db_run(db, "UPDATE body SET state = 2 WHERE segment = ?1 AND place >= ?2",
+                          DB_INT(segment), DB_INT(before));
+    for (size_t i = 0; rows >= 0 && i < s->new_solo_count; i++)
+        rows = db_run(db, "UPDATE body SET state = 2 WHERE segment = ?1", DB_INT(s->new_solos[i]));
+    r = rows < 0 ? (int)rows : store_forget_lost(db);
+    if (r == 0)
+        r = db_commit(db);
+    if (r < 0) {
+        db_rollback(db);
+        return r;
+    }
+    /* Pages of a failed sync may be marked clean: nothing more goes into this file. */
+    s->new_solo_count = 0;
+    s->live_added = 0;
+    bodies_cut_back(s->bodies, before);
+    rotate_segment(s);
+    return 0;
+}
+
+/* --- bodies --- */
+
+static int place_body(struct store *s, struct job *job, const struct store_body *body,
+                      struct body_place *out_place)
+{
+    if (!job->has_spool) {
+        int r = bodies_append(s->bodies, body->id, STR_NONE, body->text, out_place);
+        if (r == 0)
+            s->live_added += body_record_bytes(out_place->length);
+        return r;
+    }
+    if (s->new_solo_count == STORE_PENDING_SOLOS_MAX)
+        return -EBUSY;
+    int r = spool_adopt(s->bodies, job->spool_place.segment);
+    if (r < 0)
+        return r;
+    job->is_adopted = true;
+    *out_place = job->spool_place;
+    s->new_solos[s->new_solo_count++] = out_place->segment;
+    int64_t bytes = body_record_bytes(out_place->length);
+    int64_t rows = db_run(job->db,
+                          "INSERT INTO segment(id, is_solo, bytes, live, durable)"
+                          " VALUES(?1, 1, ?2, ?2, 0)",
+                          DB_INT(out_place->segment), DB_INT(bytes));
+    return rows < 0 ? (int)rows : 0;
+}
+
+int store_body_add(struct store *s, struct job *job, const struct store_body *body)
+{
+    struct body_place place;
+    int64_t known;
+
+    /* Before the bytes are placed: a repeated id must cost nothing. */
+    int r = db_get_int(job->db, &known, "SELECT 1 FROM body WHERE id = ?1", DB_INT(body->id));
+    if (r != 0)
+        return r > 0 ? -EEXIST : r;
+    r = place_body(s, job, body, &place);
+    if (r < 0)
+        return r;
+    job->has_body = true;
+    int64_t rows = db_run(job->db,
+                          "INSERT INTO body(id, segment, place, bytes, prefix, crc, refs, state,"
+                          " summary) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8)",
+                          DB_INT(body->id), DB_INT(place.segment), DB_INT(place.offset),
+                          DB_INT(place.length), DB_INT(body->prefix_bytes), DB_INT(place.crc),
+                          DB_INT(body->refs), DB_BLOB(body->summary));
+    return rows < 0 ? (int)rows : 0;
+}
+
+int store_body_unref(struct db *db, int64_t body, int64_t count)
+{
+    struct db_stmt *stmt = db_query(db,
+                                    "UPDATE body SET refs = refs - ?2 WHERE id = ?1"
+                                    " RETURNING refs, segment, bytes",
+                                    DB_INT(body), DB_INT(count));
+    int r = db_step(stmt);
+    if (r <= 0)
+        return r;
+    int64_t refs = db_column_int(stmt, 0), segment = db_column_int(stmt, 1);
+    int64_t bytes = db_column_int(stmt, 2);
+    /* RETURNING statements must be stepped to their end. */
+    r = db_step(stmt);
+    if (r < 0 || refs > 0)
+        return r;
+    int64_t rows = db_run(db, "DELETE FROM body WHERE id = ?1", DB_INT(body));
+    if (rows >= 0)
+        rows = db_run(db, "UPDATE segment SET live = live - ?2 WHERE id = ?1", DB_INT(segment),
+                      DB_INT(body_record_bytes(bytes)));
+    return rows < 0 ? (int)rows : 0;
+}
+
+int store_check_room(const struct store *s)
+{
+    return s->free_bytes < s->min_free_bytes ? -ENOSPC : 0;
+}
+
+void store_release_spool(struct store *s, struct job *job)
+{
+    if (!job->has_spool)
+        return;
+    /* What cannot be removed now has no row, and goes at the next start. */
+    if (job->is_adopted && job->status < 0 && bodies_drop(s->bodies, job->spool_place.segment) < 0)
+        LOG(LOG_WARNING, "store.segment-not-removed", LOG_INT("segment", job->spool_place.segment));
+    if (!job->is_adopted)
+        spool_discard(s->bodies, &job->spool);
+    job->has_spool = false;
+}
+
+/* --- opening and closing --- */
+
+static int make_dir(const char *path)
+{
+    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int open_parts(struct store *s, const struct settings *settings, struct buf *out_text)
+{
+    CLEANUP(cleanup_free) char *trace = xasprintf("%s/trace.db", settings->server_data_dir);
+    CLEANUP(cleanup_free) char *segments = xasprintf("%s/segments", settings->server_data_dir);
+
+    s->db_path = xasprintf("%s/mail.db", settings->server_data_dir);
+    int r = make_dir(settings->server_data_dir);
+    if (r == 0)
+        r = make_dir(segments);
+    if (r == 0)
+        r = db_open(s->db_path, DB_WRITER, true, &s->db);
+    if (r < 0) {
+        buf_printf(out_text, "the data folder %s cannot be opened for writing",
+                   settings->server_data_dir);
+        return r;
+    }
+    r = schema_migrate(s->db, &schema_main, s->db_path, out_text);
+    if (r == 0)
+        r = trace_db_open(trace, &s->trace, out_text);
+    if (r == 0)
+        r = bodies_open(segments, (int64_t)settings->store_segment_size, &s->bodies);
+    return r;
+}
+
+void store_configure(struct store *s, const struct settings *settings)
+{
+    s->settings = settings;
+    s->min_free_bytes = (int64_t)settings->store_min_free_space;
+    if (!str_copy(str_from_c(settings->smtp_recipient_separators), s->separators,
+                  sizeof(s->separators)))
+        s->separators[0] = '\0';
+}
+
+int store_open(const struct settings *settings, struct store **out, struct buf *out_text)
+{
+    struct store *s = xcalloc(1, sizeof(*s));
+
+    store_configure(s, settings);
+    s->started_ms = clock_mono_ms();
+    id_maker_init(&s->ids, (unsigned)settings->server_node, 0);
+    int r = open_parts(s, settings, out_text);
+    if (r == 0)
+        r = store_recover(s, out_text);
+    if (r < 0) {
+        store_close(s);
+        return r;
+    }
+    refresh_free_bytes(s);
+    *out = s;
+    return 0;
+}
+
+int store_start(struct store *s)
+{
+    struct executor_config config = {
+        .store = s,
+        .bodies = s->bodies,
+        .db_path = s->db_path,
+        .writer_db = s->db,
+        .reader_threads = (unsigned)s->settings->store_reader_threads,
+        .before_commit = before_commit,
+        .undo_bodies = undo_bodies,
+        .after_group = after_group,
+    };
+
+    return executor_start(&config, &s->executor);
+}
+
+/* Everything was synced: the next start has nothing to check. */
+static void mark_all_durable(struct store *s)
+{
+    if (db_script(s->db, "UPDATE segment SET durable = bytes WHERE durable < bytes") < 0)
+        LOG(LOG_WARNING, "store.close-unmarked",
+            LOG_C("hint", "the next start checks the last messages again"));
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    bool was_running = s->executor != NULL;
+    executor_stop(s->executor);
+    if (was_running)
+        mark_all_durable(s);
+    trace_db_close(s->trace);
+    db_close(s->db);
+    bodies_close(s->bodies);
+    free(s->db_path);
+    free(s);
+}

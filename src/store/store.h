@@ -1,0 +1,91 @@
+/*
+ * The store: everything that is kept, and the only process that touches it.
+ *
+ * This header ties the parts together for the handlers of verbs (verb_*.c): rows (db.h), bytes of
+ * messages (bodies.h), the trace (trace_db.h), threads (executor.h), channels (server.h). Which
+ * thread may touch what: see executor.h; fields below say it where it matters.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/id.h"
+#include "base/map.h"
+#include "conf/settings.h"
+#include "store/bodies.h"
+#include "store/db.h"
+#include "store/executor.h"
+#include "store/trace_db.h"
+
+enum { STORE_PENDING_SOLOS_MAX = EXECUTOR_GROUP_MAX_JOBS };
+
+struct store {
+    const struct settings *settings; /* of the loop thread; replaced on reload */
+    char *db_path;
+    struct db *db; /* of the writer thread once it runs */
+    struct bodies *bodies;
+    struct trace_db *trace;
+    struct executor *executor;
+    struct id_maker ids; /* of the writer thread */
+    _Atomic int64_t next_segment;
+    _Atomic int64_t free_bytes;     /* of the data folder's file system, seldom refreshed */
+    _Atomic int64_t min_free_bytes; /* from the settings */
+    /* While a connection takes a backup, no segment may be dropped. */
+    struct store_conn *_Atomic backup_conn;
+    _Atomic int64_t session_total; /* told by server.c, for status */
+    int64_t started_ms;            /* monotonic */
+    char separators[8];            /* between user and detail; changed only at a reload */
+
+    /* --- of the writer thread --- */
+    bool needs_segment_row;
+    int64_t live_added; /* bytes appended to the active segment by this group */
+    int64_t durable_end;
+    int64_t new_solos[STORE_PENDING_SOLOS_MAX]; /* adopted by this group */
+    size_t new_solo_count;
+    int64_t settled[STORE_PENDING_SOLOS_MAX + 1]; /* whole segments durable since the last group */
+    size_t settled_count;
+    int64_t last_statvfs_ms;
+};
+
+/* Opens (or creates) everything below the data folder and recovers what a crash left behind. The
+ * trace's thread runs from here on; the executor does not yet. 0 or negative errno, with a text for
+ * the operator. */
+MUST_CHECK int store_open(const struct settings *settings, struct store **out,
+                          struct buf *out_text);
+/* Starts the threads. */
+MUST_CHECK int store_start(struct store *s);
+/* Ends the threads after what is queued, closes all. NULL is taken. */
+void store_close(struct store *s);
+/* Takes the settings that may change while running. */
+void store_configure(struct store *s, const struct settings *settings);
+
+/* Adds a body in the running group and its row with `refs` users; from a write handler. 0; -EEXIST
+ * when the id is known already; -ENOSPC, -EIO. */
+struct store_body {
+    uint64_t id;
+    struct str text; /* inline; or empty when the job's spool file holds it */
+    uint32_t prefix_bytes;
+    struct str summary;
+    int64_t refs;
+};
+MUST_CHECK int store_body_add(struct store *s, struct job *job, const struct store_body *body);
+/* Gives up `count` uses of a body; the last use drops its row and its bytes. From a write handler.
+ */
+MUST_CHECK int store_body_unref(struct db *db, int64_t body, int64_t count);
+/* Whether new mail may come in: 0, or -ENOSPC when too little room is left on the disk. */
+MUST_CHECK int store_check_room(const struct store *s);
+/* Gives back what the job's spool file took, once its outcome is known. Any thread. */
+void store_release_spool(struct store *s, struct job *job);
+/* Forgets messages whose bytes were lost before they were acknowledged: body.state is 2 for them.
+ */
+MUST_CHECK int store_forget_lost(struct db *db);
+
+/* Ends the backup if this connection holds it. */
+void store_end_backup(struct store *store, const struct store_conn *conn);
+
+/* recover.c: at start. 0 or negative errno, with a text. */
+MUST_CHECK int store_recover(struct store *s, struct buf *out_text);
+/* maintain.c: compaction and retention, a bounded step; from the writer thread inside a job. */
+MUST_CHECK int store_maintain_step(struct store *s, struct job *job);

@@ -1,0 +1,63 @@
+/*
+ * The table of everything the store can be asked to do: name, roles, where it runs, who handles it.
+ * One file per family: verb_deliver.c, verb_directory.c, verb_mailbox.c, verb_session.c,
+ * verb_admin.c.
+ */
+#pragma once
+
+#include "store/job.h"
+#include "store/wire.h"
+
+/* The verb with this number, or NULL. */
+const struct verb *verb_find(unsigned number);
+
+verb_handler verb_ping;
+
+verb_handler verb_recipient_check;
+verb_handler verb_spool_write;
+verb_handler verb_deliver_prepare;
+verb_handler verb_deliver;
+verb_handler verb_trace_add;
+verb_handler verb_trace_query;
+
+verb_handler verb_domain_add;
+verb_handler verb_domain_list;
+verb_handler verb_domain_set;
+verb_handler verb_domain_remove;
+verb_handler verb_account_add_prepare;
+verb_handler verb_account_add;
+verb_handler verb_account_list;
+verb_handler verb_account_password_prepare;
+verb_handler verb_account_password;
+verb_handler verb_account_remove;
+verb_handler verb_alias_add;
+verb_handler verb_alias_list;
+verb_handler verb_alias_remove;
+
+verb_handler verb_mailbox_list;
+verb_handler verb_message_list;
+verb_handler verb_message_read;
+verb_handler verb_message_append_prepare;
+verb_handler verb_message_append;
+verb_handler verb_message_expunge;
+verb_handler verb_message_undelete;
+
+verb_handler verb_status;
+verb_handler verb_backup_begin;
+verb_handler verb_backup_end;
+verb_handler verb_maintain;
+
+/* Mailbox rows, shared by delivery and import. All from write handlers. */
+struct mailbox_entry {
+    int64_t mailbox;
+    uint64_t body;
+    unsigned flags;
+    struct str keywords;
+    int64_t received_ms;
+    int64_t bytes;
+};
+/* The mailbox of that name, made when absent: 0 and its id, or negative errno. */
+MUST_CHECK int mailbox_open(struct store *store, struct job *job, int64_t account, struct str name,
+                            int64_t *out_mailbox);
+/* Adds a message, giving it the next UID and MODSEQ. 0 and the UID, or negative errno. */
+MUST_CHECK int mailbox_add(struct job *job, const struct mailbox_entry *entry, int64_t *out_uid);

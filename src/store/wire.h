@@ -1,0 +1,136 @@
+/*
+ * What goes over the channel between workers and the store: verbs, requests, answers.
+ *
+ * Requests are structs of views; encoding copies, decoding points into the frame. Every decoder
+ * takes bytes of strangers: bounds are checked, counts are limited, nothing is trusted.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/str.h"
+
+enum store_verb {
+    STORE_PING = 1,
+    /* workers */
+    STORE_SESSION_OPEN,
+    STORE_SESSION_CLOSE,
+    STORE_RECIPIENT_CHECK,
+    STORE_SPOOL_OPEN,
+    STORE_SPOOL_WRITE,
+    STORE_SPOOL_DROP,
+    STORE_DELIVER,
+    STORE_TRACE_ADD,
+    /* the command line */
+    STORE_STATUS,
+    STORE_RELOAD,
+    STORE_DOMAIN_ADD,
+    STORE_DOMAIN_LIST,
+    STORE_DOMAIN_SET,
+    STORE_DOMAIN_REMOVE,
+    STORE_ACCOUNT_ADD,
+    STORE_ACCOUNT_LIST,
+    STORE_ACCOUNT_PASSWORD,
+    STORE_ACCOUNT_REMOVE,
+    STORE_ALIAS_ADD,
+    STORE_ALIAS_LIST,
+    STORE_ALIAS_REMOVE,
+    STORE_MAILBOX_LIST,
+    STORE_MESSAGE_LIST,
+    STORE_MESSAGE_READ,
+    STORE_MESSAGE_APPEND,
+    STORE_MESSAGE_EXPUNGE,
+    STORE_MESSAGE_UNDELETE,
+    STORE_TRACE_QUERY,
+    STORE_BACKUP_BEGIN,
+    STORE_BACKUP_END,
+    STORE_MAINTAIN,
+    STORE_VERB_END,
+};
+
+enum {
+    WIRE_RECIPIENTS_MAX = 1000,
+    WIRE_INLINE_BODY_MAX_BYTES = 128 * 1024, /* larger bodies go through a spool file */
+    WIRE_SPOOL_PIECE_BYTES = 128 * 1024,
+    WIRE_DELIVER_MAX_BYTES = 1024 * 1024,
+};
+
+/* Why a session may not start; also the verdict of the store on its address. */
+enum session_verdict {
+    SESSION_WELCOME = 0,
+    SESSION_TOO_MANY,
+    SESSION_TOO_MANY_FROM_ADDRESS,
+};
+
+enum recipient_kind {
+    RECIPIENT_LOCAL = 1,
+    RECIPIENT_REMOTE,       /* not one of our domains */
+    RECIPIENT_UNKNOWN_USER, /* our domain, nobody there */
+    RECIPIENT_ALIAS_LOOP,
+};
+
+enum message_flags { /* of message.flags; RFC 3501 section 2.3.2 */
+                     MESSAGE_SEEN = 1,
+                     MESSAGE_ANSWERED = 2,
+                     MESSAGE_FLAGGED = 4,
+                     MESSAGE_DELETED = 8,
+                     MESSAGE_DRAFT = 16,
+                     MESSAGE_FLAGS_ALL = 31,
+};
+
+enum deliver_flags {
+    DELIVER_SMTPUTF8 = 1, /* RFC 6531: the next hop must support it too */
+    DELIVER_8BIT = 2,
+    DELIVER_BINARY = 4,
+};
+
+struct deliver_recipient {
+    struct str local;  /* unquoted local part */
+    struct str domain; /* A-labels */
+    struct str orcpt;  /* "type;address" as given, or empty (RFC 3461 section 4.2) */
+    uint8_t notify;    /* SMTP_NOTIFY_* bits, 0: not given */
+    bool is_relay;     /* the worker allows it to leave */
+};
+
+/* A message and its envelope, handed over for good. */
+struct deliver_request {
+    uint64_t message_id;
+    uint64_t session_id;
+    int64_t received_ms;
+    struct str peer;   /* address of the client, for the trace */
+    struct str helo;   /* what it called itself */
+    struct str sender; /* printed mailbox; empty: the null sender */
+    struct str envid;
+    uint8_t ret;
+    uint8_t flags;
+    uint32_t prefix_bytes; /* header lines for mailboxes only, at the start of the text */
+    struct str summary;
+    uint64_t spool;  /* 0: the text is inline */
+    struct str text; /* empty when it is in a spool file */
+    const struct deliver_recipient *recipients;
+    size_t recipient_count;
+};
+
+/* A message for one mailbox, as it was elsewhere: import, later APPEND. */
+struct append_request {
+    uint64_t message_id;
+    struct str account; /* address */
+    struct str mailbox;
+    uint32_t flags;
+    struct str keywords; /* separated by spaces */
+    int64_t received_ms;
+    struct str summary;
+    uint64_t spool;
+    struct str text;
+};
+
+void wire_put_append(struct buf *out, const struct append_request *request);
+MUST_CHECK int wire_get_append(struct cursor *c, struct append_request *out);
+
+void wire_put_deliver(struct buf *out, const struct deliver_request *request);
+/* Recipients are allocated in the arena. 0 or -EBADMSG. */
+MUST_CHECK int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_request *out);

@@ -145,6 +145,12 @@ static void flush_channel(struct rpc_channel *c)
     }
 }
 
+void rpc_channel_flush(struct rpc_channel *c)
+{
+    if (c->is_open)
+        flush_channel(c);
+}
+
 static void on_flush(struct loop_hook *h)
 {
     flush_channel(CONTAINER_OF(h, struct rpc_channel, flush_hook));

@@ -68,6 +68,9 @@ void rpc_channel_close(struct rpc_channel *c);
 MUST_CHECK int rpc_channel_send(struct rpc_channel *c, uint32_t call_id, uint16_t code,
                                 struct str payload);
 
+/* Sends what is queued as far as the socket takes it now. */
+void rpc_channel_flush(struct rpc_channel *c);
+
 /* The calling end. The channel can be replaced: calls under way then fail with -EPIPE. */
 struct rpc_client {
     struct rpc_channel channel;

@@ -357,7 +357,7 @@ int executor_start(const struct executor_config *config, struct executor **out)
     return 0;
 }
 
-void executor_stop(struct executor *e)
+void executor_stop(struct executor *e, struct list *out_jobs)
 {
     if (e == NULL)
         return;
@@ -368,8 +368,7 @@ void executor_stop(struct executor *e)
     pthread_join(e->writer, NULL);
     set_sync_state(e, SYNC_QUIT);
     pthread_join(e->syncer, NULL);
-    LIST_FOR_EACH (&e->done, it)
-        job_free(CONTAINER_OF(it, struct job, link));
+    list_splice(out_jobs, &e->done);
     close(e->done_fd);
     free(e->readers);
     free(e);

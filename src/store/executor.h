@@ -42,8 +42,9 @@ enum { EXECUTOR_GROUP_MAX_JOBS = 512, EXECUTOR_QUEUE_MAX_JOBS = 20000 };
 
 /* Starts the threads. 0 or negative errno. */
 MUST_CHECK int executor_start(const struct executor_config *config, struct executor **out);
-/* Finishes what is queued, then ends the threads. */
-void executor_stop(struct executor *e);
+/* Finishes what is queued, ends the threads, frees. The finished jobs that nobody took yet are
+ * moved to the (initialised) list. NULL is taken. */
+void executor_stop(struct executor *e, struct list *out_jobs);
 /* Hands a job to its thread; ownership comes back through executor_take_done. -EBUSY when too many
  * wait: then the caller still owns it. */
 MUST_CHECK int executor_submit(struct executor *e, struct job *job);

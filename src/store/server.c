@@ -365,11 +365,18 @@ int store_server_new(const struct store_server_config *config, struct store_serv
 
 void store_server_free(struct store_server *s)
 {
+    struct list done, *link;
+
     if (s == NULL)
         return;
+    list_init(&done);
+    store_stop(s->config.store, &done);
+    while ((link = list_pop(&done)) != NULL)
+        finish_job(s, CONTAINER_OF(link, struct job, link));
     LIST_FOR_EACH (&s->conns, it) {
         struct store_conn *conn = CONTAINER_OF(it, struct store_conn, link);
         if (conn->channel.is_open) {
+            rpc_channel_flush(&conn->channel);
             rpc_channel_close(&conn->channel);
             on_close(&conn->channel);
         }

@@ -20,7 +20,7 @@ struct store_server_config {
 
 MUST_CHECK int store_server_new(const struct store_server_config *config,
                                 struct store_server **out);
-/* Closes all connections; jobs under way must have ended (executor_stop) before. */
+/* Stops the store, answers what it has finished, closes all connections. NULL is taken. */
 void store_server_free(struct store_server *s);
 /* Takes over a connected socket that speaks with this role. 0 or negative errno. */
 MUST_CHECK int store_server_add(struct store_server *s, int fd, enum rpc_role role);

@@ -258,9 +258,6 @@ void store_configure(struct store *s, const struct settings *settings)
 {
     s->settings = settings;
     s->min_free_bytes = (int64_t)settings->store_min_free_space;
-    if (!str_copy(str_from_c(settings->smtp_recipient_separators), s->separators,
-                  sizeof(s->separators)))
-        s->separators[0] = '\0';
 }
 
 int store_open(const struct settings *settings, struct store **out, struct buf *out_text)
@@ -295,7 +292,15 @@ int store_start(struct store *s)
         .after_group = after_group,
     };
 
-    return executor_start(&config, &s->executor);
+    int r = executor_start(&config, &s->executor);
+    s->was_started = r == 0;
+    return r;
+}
+
+void store_stop(struct store *s, struct list *out_jobs)
+{
+    executor_stop(s->executor, out_jobs);
+    s->executor = NULL;
 }
 
 /* Everything was synced: the next start has nothing to check. */
@@ -308,11 +313,15 @@ static void mark_all_durable(struct store *s)
 
 void store_close(struct store *s)
 {
+    struct list jobs;
+
     if (s == NULL)
         return;
-    bool was_running = s->executor != NULL;
-    executor_stop(s->executor);
-    if (was_running)
+    list_init(&jobs);
+    store_stop(s, &jobs);
+    LIST_FOR_EACH (&jobs, it)
+        job_free(CONTAINER_OF(it, struct job, link));
+    if (s->was_started)
         mark_all_durable(s);
     trace_db_close(s->trace);
     db_close(s->db);

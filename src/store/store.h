@@ -22,12 +22,13 @@
 enum { STORE_PENDING_SOLOS_MAX = EXECUTOR_GROUP_MAX_JOBS };
 
 struct store {
-    const struct settings *settings; /* of the loop thread; replaced on reload */
+    const struct settings *_Atomic settings; /* replaced on reload; see store_configure */
     char *db_path;
     struct db *db; /* of the writer thread once it runs */
     struct bodies *bodies;
     struct trace_db *trace;
-    struct executor *executor;
+    struct executor *executor; /* NULL before store_start and after store_stop */
+    bool was_started;
     struct id_maker ids; /* of the writer thread */
     _Atomic int64_t next_segment;
     _Atomic int64_t free_bytes;     /* of the data folder's file system, seldom refreshed */
@@ -36,7 +37,6 @@ struct store {
     struct store_conn *_Atomic backup_conn;
     _Atomic int64_t session_total; /* told by server.c, for status */
     int64_t started_ms;            /* monotonic */
-    char separators[8];            /* between user and detail; changed only at a reload */
 
     /* --- of the writer thread --- */
     bool needs_segment_row;
@@ -56,9 +56,12 @@ MUST_CHECK int store_open(const struct settings *settings, struct store **out,
                           struct buf *out_text);
 /* Starts the threads. */
 MUST_CHECK int store_start(struct store *s);
-/* Ends the threads after what is queued, closes all. NULL is taken. */
+/* Ends the threads after what is queued; finished jobs that nobody took are moved to the list. */
+void store_stop(struct store *s, struct list *out_jobs);
+/* Stops if that was not done, closes all. NULL is taken. */
 void store_close(struct store *s);
-/* Takes the settings that may change while running. */
+/* Takes the settings that may change while running. The old ones must stay valid for as long as a
+ * job may run. */
 void store_configure(struct store *s, const struct settings *settings);
 
 /* Adds a body in the running group and its row with `refs` users; from a write handler. 0; -EEXIST

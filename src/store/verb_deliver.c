@@ -41,7 +41,8 @@ int verb_recipient_check(struct store *store, struct job *job)
         return r;
     arena_init(&scratch, DIRECTORY_ARENA_BYTES);
     struct directory_result *found = arena_alloc(&job->arena, sizeof(*found));
-    r = directory_resolve(job->db, &scratch, local, domain, store->separators, found);
+    r = directory_resolve(job->db, &scratch, local, domain,
+                          store->settings->smtp_recipient_separators, found);
     arena_done(&scratch);
     buf_put_u8(&job->reply, (uint8_t)found->kind);
     buf_put_u32(&job->reply, (uint32_t)found->count);
@@ -173,8 +174,8 @@ static int plan_recipient(struct plan *p, size_t index)
     arena_init(&scratch, DIRECTORY_ARENA_BYTES);
     buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
     print_recipient(to, &printed);
-    int r = directory_resolve(p->job->db, &scratch, to->local, to->domain, p->store->separators,
-                              p->found);
+    int r = directory_resolve(p->job->db, &scratch, to->local, to->domain,
+                              p->store->settings->smtp_recipient_separators, p->found);
     if (r == 0 && p->found->kind == RECIPIENT_REMOTE && to->is_relay)
         r = add_remote(p, buf_str(&printed), to->domain, index);
     else if (r == 0 && p->found->kind == RECIPIENT_LOCAL)

@@ -1,0 +1,80 @@
+/*
+ * What an SMTP server session asks of the rest of the server. The worker connects it to the store;
+ * the session knows neither processes nor rows. All functions Yield unless they say otherwise.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ip.h"
+#include "base/str.h"
+#include "mail/address.h"
+#include "smtp/params.h"
+#include "smtp/reply.h"
+
+enum smtp_destination {
+    SMTP_DESTINATION_LOCAL = 1,
+    SMTP_DESTINATION_REMOTE,
+    SMTP_DESTINATION_UNKNOWN_USER,
+    SMTP_DESTINATION_LOOP, /* aliases that lead to each other */
+};
+
+struct smtp_recipient {
+    struct address address;
+    struct smtp_rcpt_params params;
+    bool is_relay;
+    struct smtp_recipient *next;
+};
+
+/* A complete message with its envelope. */
+struct smtp_message {
+    uint64_t id;
+    uint64_t session_id;
+    int64_t received_ms;
+    struct str peer_text;
+    struct str helo;
+    const struct address *sender;
+    const struct smtp_mail_params *params;
+    const struct smtp_recipient *recipients;
+    size_t recipient_count;
+    uint32_t prefix_bytes; /* header lines for mailboxes only, at the start of the text */
+    struct str summary;
+    uint64_t spool; /* 0: the text is here */
+    struct str text;
+    bool has_8bit;
+};
+
+/* A refusal, for the trace. */
+struct smtp_refusal {
+    uint64_t ref; /* message id if one was given, else the session's */
+    uint64_t session_id;
+    const char *stage; /* the command */
+    const struct reply *reply;
+    struct str peer_text;
+    struct str helo;
+    struct str sender;
+    struct str recipient;
+};
+
+struct smtp_backend {
+    void *arg;
+    /* An id for a session or message. Does not yield. */
+    uint64_t (*make_id)(void *arg);
+    /* Where the address leads. 0 or negative errno: -ENOSPC when new mail cannot be taken now. */
+    int (*find_recipient)(void *arg, const struct address *address, enum smtp_destination *out);
+    /* A place for a text that is too long to hold in memory. 0 or negative errno. */
+    int (*spool_open)(void *arg, uint64_t *out_spool);
+    int (*spool_write)(void *arg, uint64_t spool, struct str piece);
+    void (*spool_drop)(void *arg, uint64_t spool); /* does not yield */
+    /* Takes responsibility for the message: 0 only when it is durable. The spool is used up either
+     * way. -ENOSPC, -ENOENT (a recipient is gone), -E2BIG, other negative errno. */
+    int (*deliver)(void *arg, const struct smtp_message *message);
+    /* Records a refusal. Does not yield. */
+    void (*refused)(void *arg, const struct smtp_refusal *refusal);
+};
+
+enum {
+    SMTP_INLINE_MAX_BYTES = 128 * 1024, /* above it, the text goes to a spool */
+    SMTP_SPOOL_PIECE_BYTES = 96 * 1024,
+};

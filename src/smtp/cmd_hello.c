@@ -1,0 +1,46 @@
+/* HELO and EHLO (RFC 5321 section 4.1.1.1), with the list of extensions. */
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "mail/address.h"
+#include "smtp/commands.h"
+
+static struct reply begin_session(struct smtp_session *s, struct str name, bool is_extended)
+{
+    if (name.len == 0)
+        return reply_of(501, "5.5.4", "Say who you are: EHLO your.host.name");
+    if (name.len > ADDRESS_DOMAIN_MAX_BYTES || str_find(name, ' ') >= 0 || !utf8_is_valid(name))
+        return reply_of(501, "5.5.4", "That is not a host name");
+    smtp_transaction_reset(s);
+    free(s->helo);
+    s->helo = str_dup(name);
+    s->has_hello = true;
+    s->is_extended = is_extended;
+    return reply_of(0, "", "");
+}
+
+struct reply smtp_cmd_helo(struct smtp_session *s, struct str args)
+{
+    struct reply refusal = begin_session(s, args, false);
+
+    if (refusal.code != 0)
+        return refusal;
+    return reply_of(250, "", s->policy->settings->server_hostname);
+}
+
+struct reply smtp_cmd_ehlo(struct smtp_session *s, struct str args)
+{
+    const struct settings *settings = s->policy->settings;
+    struct reply refusal = begin_session(s, args, true);
+
+    if (refusal.code != 0)
+        return refusal;
+    /* BINARYMIME is not offered: a text without lines could be neither read by IMAP clients nor
+     * passed on to most servers unchanged. LIMITS is RFC 9422. */
+    return reply_printf(&s->command_arena, 250, "",
+                        "%s greets you\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\nCHUNKING\nDSN\n"
+                        "ENHANCEDSTATUSCODES\nLIMITS RCPTMAX=%d MAILMAX=%d\nHELP",
+                        settings->server_hostname,
+                        (unsigned long long)settings->smtp_max_message_size,
+                        settings->smtp_max_recipients, settings->smtp_max_transactions);
+}

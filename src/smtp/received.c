@@ -1,0 +1,62 @@
+/* The header lines that a server puts in front: see received.h. */
+#include "smtp/received.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/utf8.h"
+
+/* Names go into the header as they are only if they could be a domain or a literal. */
+static bool is_plain_name(struct str name)
+{
+    if (name.len == 0 || name.len > ADDRESS_DOMAIN_MAX_BYTES)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (!ascii_is_alnum(c) && c != '.' && c != '-' && c != '_' && c != '[' && c != ']' &&
+            c != ':')
+            return false;
+    }
+    return true;
+}
+
+void smtp_put_mailbox_lines(const struct smtp_session *s, struct buf *out)
+{
+    const struct smtp_transaction *t = &s->transaction;
+
+    buf_put_c(out, "Return-Path: <");
+    address_print(&t->sender, out);
+    buf_put_c(out, ">\r\n");
+    if (t->recipient_count != 1)
+        return;
+    buf_put_c(out, "Delivered-To: ");
+    address_print(&t->recipients->address, out);
+    buf_put_c(out, "\r\n");
+}
+
+static const char *protocol_name(const struct smtp_session *s)
+{
+    if (s->transaction.params.is_smtputf8)
+        return "UTF8SMTP";
+    return s->is_extended ? "ESMTP" : "SMTP";
+}
+
+void smtp_put_received(const struct smtp_session *s, struct buf *out)
+{
+    const struct smtp_transaction *t = &s->transaction;
+    struct str helo = str_from_c(s->helo);
+    char date[CLOCK_TEXT_BYTES], id[ID_TEXT_CHARS + 1];
+    const char *family = str_find(str_from_c(s->peer_text), ':') >= 0 ? "IPv6:" : "";
+
+    buf_put_c(out, "Received: from ");
+    buf_put_str(out, is_plain_name(helo) ? helo : STR("unknown"));
+    buf_printf(out, " ([%s%s])\r\n\tby %s (Hikyaku) with %s id %s", family, s->peer_text,
+               s->policy->settings->server_hostname, protocol_name(s),
+               id_format(t->intake.message_id, id));
+    /* With several recipients, naming one would tell the others (RFC 5321 section 7.2). */
+    if (t->recipient_count == 1) {
+        buf_put_c(out, "\r\n\tfor <");
+        address_print(&t->recipients->address, out);
+        buf_put_c(out, ">");
+    }
+    buf_printf(out, ";\r\n\t%s\r\n", clock_format_mail(t->intake.received_ms, date));
+}

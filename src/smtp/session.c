@@ -1,0 +1,233 @@
+/*
+ * The loop of an SMTP server session: read a line, find the command, look at its flags, run it,
+ * send the reply. The only place that sends, logs and counts replies. See session.h.
+ */
+#include "smtp/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "smtp/commands.h"
+#include "smtp/intake.h"
+
+enum { LONG_LINE_DROP_BYTES = 1024 * 1024, LOG_TEXT_BYTES = 200 };
+
+void smtp_transaction_reset(struct smtp_session *s)
+{
+    struct smtp_transaction *t = &s->transaction;
+
+    smtp_intake_drop(s);
+    arena_done(&t->arena);
+    *t = (struct smtp_transaction){0};
+    arena_init(&t->arena, SMTP_TRANSACTION_ARENA_BYTES);
+    t->recipients_end = &t->recipients;
+}
+
+static void log_refusal(struct smtp_session *s, const char *stage, const struct reply *reply)
+{
+    const struct address *sender = &s->transaction.sender;
+
+    LOG(LOG_INFO, "smtp.refused", LOG_ID("session", s->id), LOG_C("peer", s->peer_text),
+        LOG_C("stage", stage), LOG_INT("code", reply->code), LOG_C("enhanced", reply->enhanced),
+        LOG_STR("text", str_sub(str_from_c(reply->text), 0, LOG_TEXT_BYTES)),
+        LOG_STR("sender", s->transaction.has_mail ? sender->raw : STR("-")));
+}
+
+/* Refusals of RCPT record themselves, because they know the recipient. */
+static void trace_refusal(struct smtp_session *s, const char *stage, const struct reply *reply)
+{
+    struct smtp_refusal refusal = {
+        .ref = s->transaction.intake.is_open ? s->transaction.intake.message_id : s->id,
+        .session_id = s->id,
+        .stage = stage,
+        .reply = reply,
+        .peer_text = str_from_c(s->peer_text),
+        .helo = str_from_c(s->helo),
+        .sender = s->transaction.has_mail ? s->transaction.sender.raw : STR(""),
+    };
+
+    s->backend->refused(s->backend->arg, &refusal);
+}
+
+/* Yields. 0 or negative errno. */
+static int send_reply(struct smtp_session *s, const char *stage, const struct reply *reply)
+{
+    struct buf out;
+
+    if (reply->code == 0)
+        return 0;
+    if (reply_is_failure(reply)) {
+        s->error_count++;
+        log_refusal(s, stage, reply);
+        if (strcmp(stage, "RCPT") != 0)
+            trace_refusal(s, stage, reply);
+    }
+    buf_init(&out, 16 * 1024);
+    reply_print(reply, &out);
+    int r = stream_write(s->stream, buf_str(&out));
+    buf_done(&out);
+    if (reply->is_last)
+        s->has_ended = true;
+    return r;
+}
+
+static struct reply check_flags(struct smtp_session *s, const struct smtp_command *command,
+                                struct str args)
+{
+    const struct smtp_transaction *t = &s->transaction;
+
+    if ((command->flags & SMTP_NEEDS_HELLO) && !s->has_hello)
+        return reply_of(503, "5.5.1", "Say EHLO first");
+    if ((command->flags & SMTP_NOT_IN_CHUNKS) && t->intake.is_open)
+        return reply_of(503, "5.5.1", "A message is under way: send BDAT ... LAST or RSET");
+    if ((command->flags & SMTP_NEEDS_MAIL) && !t->has_mail)
+        return reply_of(503, "5.5.1", "Say MAIL FROM first");
+    if ((command->flags & SMTP_NEEDS_RECIPIENT) && t->recipient_count == 0)
+        return reply_of(554, "5.5.1", "There is no valid recipient");
+    if ((command->flags & SMTP_TAKES_NO_ARGS) && args.len > 0)
+        return reply_of(501, "5.5.4", "This command takes no argument");
+    return reply_of(0, "", "");
+}
+
+static bool has_control(struct str line)
+{
+    for (size_t i = 0; i < line.len; i++) {
+        unsigned char c = (unsigned char)line.ptr[i];
+        if ((c < ' ' && c != '\t') || c == 0x7f)
+            return true;
+    }
+    return false;
+}
+
+/* Runs one command line (without CRLF). Yields. */
+static struct reply run_line(struct smtp_session *s, struct str line, const char **out_stage)
+{
+    struct str verb, args;
+
+    *out_stage = "command";
+    if (has_control(line))
+        return reply_of(500, "5.5.2", "A command has no control characters");
+    (void)str_cut(line, ' ', &verb, &args);
+    const struct smtp_command *command = smtp_command_find(verb);
+    if (command == NULL)
+        return reply_of(500, "5.5.2", "Unknown command; HELP lists those there are");
+    *out_stage = command->verb;
+    struct reply refusal = check_flags(s, command, str_trim(args));
+    return refusal.code != 0 ? refusal : command->run(s, str_trim(args));
+}
+
+static struct reply too_long(struct smtp_session *s)
+{
+    int r = stream_skip_line(s->stream, LONG_LINE_DROP_BYTES);
+
+    if (r < 0)
+        return reply_last(reply_of(500, "5.5.6", "Line too long"));
+    return reply_printf(&s->command_arena, 500, "5.5.6", "Line too long: at most %d bytes",
+                        s->policy->settings->smtp_max_command_length);
+}
+
+/* What to say when no line came; code 0 when the peer is gone. */
+static struct reply explain_read_error(struct smtp_session *s, int error)
+{
+    switch (error) {
+    case -EMSGSIZE:
+        return too_long(s);
+    case -ETIMEDOUT:
+        return reply_last(reply_of(421, "4.4.2", "Timeout: no command came; closing"));
+    case -ECANCELED:
+    case -EINTR:
+        return reply_last(
+            reply_of(421, "4.3.2", "The server is being stopped; try again in a moment"));
+    default:
+        s->has_ended = true;
+        return reply_of(0, "", "");
+    }
+}
+
+static bool is_idle(const struct smtp_session *s)
+{
+    return !s->transaction.has_mail && stream_pending(s->stream).len == 0;
+}
+
+/* Reads a command and answers it. Yields. */
+static struct reply serve_command(struct smtp_session *s, const char **out_stage)
+{
+    const struct settings *settings = s->policy->settings;
+    struct str line;
+
+    *out_stage = "command";
+    if (*s->is_draining && is_idle(s))
+        return explain_read_error(s, -EINTR);
+    stream_set_deadline(s->stream, clock_mono_ms() + settings->smtp_command_timeout);
+    fiber_set_interruptible(is_idle(s));
+    int r = stream_read_line(s->stream, (size_t)settings->smtp_max_command_length, &line);
+    fiber_set_interruptible(false);
+    if (r < 0)
+        return explain_read_error(s, r);
+    if (++s->command_count > (unsigned)settings->smtp_max_commands)
+        return reply_last(reply_of(421, "4.7.0", "Too many commands; closing"));
+    bool has_crlf = line.len >= 2 && line.ptr[line.len - 2] == '\r';
+    if (!has_crlf && settings->smtp_bare_newline == SETTINGS_BARE_NEWLINE_REFUSE)
+        return reply_last(reply_of(500, "5.5.2", "A line ends in CR LF, not in LF alone; closing"));
+    return run_line(s, str_sub(line, 0, line.len - (has_crlf ? 2 : 1)), out_stage);
+}
+
+static int greet(struct smtp_session *s)
+{
+    struct reply greeting =
+        reply_printf(&s->command_arena, 220, "", "%s ESMTP %s",
+                     s->policy->settings->server_hostname, s->policy->settings->smtp_banner_text);
+
+    return send_reply(s, "connect", &greeting);
+}
+
+static void serve(struct smtp_session *s)
+{
+    const unsigned max_errors = (unsigned)s->policy->settings->smtp_max_errors;
+    int r = greet(s);
+
+    while (r == 0 && !s->has_ended) {
+        const char *stage;
+        struct reply reply = serve_command(s, &stage);
+        if (reply_is_failure(&reply) && s->error_count + 1 > max_errors && !reply.is_last)
+            reply = reply_last(reply_of(421, "4.7.0", "Too many errors; closing"));
+        r = send_reply(s, stage, &reply);
+        arena_done(&s->command_arena);
+    }
+}
+
+static void init_session(struct smtp_session *s, const struct smtp_session_config *config)
+{
+    *s = (struct smtp_session){.backend = config->backend,
+                               .policy = config->policy,
+                               .stream = config->stream,
+                               .is_draining = config->is_draining,
+                               .peer = config->peer,
+                               .id = config->backend->make_id(config->backend->arg)};
+    ip_print(&config->peer, s->peer_text);
+    ip_print(&config->local, s->local_text);
+    s->may_relay = smtp_policy_may_relay(config->policy, &config->peer);
+    arena_init(&s->command_arena, SMTP_COMMAND_ARENA_BYTES);
+    arena_init(&s->transaction.arena, SMTP_TRANSACTION_ARENA_BYTES);
+    s->transaction.recipients_end = &s->transaction.recipients;
+}
+
+void smtp_session_run(const struct smtp_session_config *config)
+{
+    struct smtp_session s;
+
+    init_session(&s, config);
+    LOG(LOG_DEBUG, "smtp.connected", LOG_ID("session", s.id), LOG_C("peer", s.peer_text));
+    serve(&s);
+    LOG(LOG_DEBUG, "smtp.closed", LOG_ID("session", s.id), LOG_C("peer", s.peer_text),
+        LOG_INT("commands", s.command_count), LOG_INT("messages", s.transaction_count),
+        LOG_INT("errors", s.error_count));
+    smtp_transaction_reset(&s);
+    arena_done(&s.transaction.arena);
+    arena_done(&s.command_arena);
+    free(s.helo);
+    stream_close_gently(s.stream, SMTP_GREET_LINGER_MS);
+}

@@ -1,0 +1,90 @@
+/*
+ * An SMTP server session (RFC 5321), from greeting to close, in one fiber.
+ *
+ * State is grouped by lifetime and reset as one: connection, session (from EHLO), transaction (from
+ * MAIL), command. Every command is a function that gets the session and its arguments and returns a
+ * struct reply; the table in commands.c says which may come when.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/ip.h"
+#include "mail/mime.h"
+#include "rt/stream.h"
+#include "smtp/backend.h"
+#include "smtp/data_scan.h"
+#include "smtp/policy.h"
+#include "smtp/reply.h"
+
+enum {
+    SMTP_TRANSACTION_ARENA_BYTES = 8 * 1024 * 1024,
+    SMTP_COMMAND_ARENA_BYTES = 256 * 1024,
+    SMTP_GREET_LINGER_MS = 2000,
+};
+
+/* The text of the transaction at hand: in memory, or in a spool once it has grown. */
+struct smtp_intake {
+    bool is_open;
+    bool is_chunked; /* BDAT was used: DATA may not follow */
+    uint64_t message_id;
+    int64_t received_ms;
+    uint32_t prefix_bytes;
+    struct buf text;
+    uint64_t spool;
+    uint64_t bytes; /* of the message as the client sent it */
+    int error;      /* the first failure of the backend; the rest is read and dropped */
+    bool is_too_big;
+    struct data_scan scan;
+    struct mime_scanner *mime;
+    int64_t deadline_ms;
+};
+
+struct smtp_transaction {
+    bool has_mail;
+    struct arena arena;
+    struct address sender;
+    struct smtp_mail_params params;
+    struct smtp_recipient *recipients;
+    struct smtp_recipient **recipients_end;
+    size_t recipient_count;
+    struct smtp_intake intake;
+};
+
+struct smtp_session {
+    /* connection */
+    const struct smtp_backend *backend;
+    const struct smtp_policy *policy;
+    struct stream *stream;
+    const bool *is_draining; /* the worker is about to stop */
+    struct ip_addr peer;
+    char peer_text[IP_TEXT_BYTES];
+    char local_text[IP_TEXT_BYTES];
+    uint64_t id;
+    bool may_relay;
+    bool has_ended;
+    unsigned command_count, error_count, transaction_count;
+    /* session */
+    bool has_hello, is_extended;
+    char *helo; /* NULL before HELO */
+    /* transaction and command */
+    struct smtp_transaction transaction;
+    struct arena command_arena;
+};
+
+struct smtp_session_config {
+    const struct smtp_backend *backend;
+    const struct smtp_policy *policy;
+    struct stream *stream; /* connected; the caller closes it */
+    struct ip_addr peer;
+    struct ip_addr local;
+    const bool *is_draining;
+};
+
+/* Serves the connection to its end. Yields. */
+void smtp_session_run(const struct smtp_session_config *config);
+
+/* Ends the transaction and forgets it (RSET, a new EHLO, after each message). */
+void smtp_transaction_reset(struct smtp_session *s);

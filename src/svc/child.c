@@ -1,0 +1,173 @@
+/* What all children of the master have in common: see child.h. */
+#include "svc/child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "rt/fdpass.h"
+#include "rt/fiber.h"
+#include "svc/control.h"
+#include "svc/inbound/inbound.h"
+#include "svc/store/store_service.h"
+
+enum { TRIM_EVERY_MS = FIBER_TRIM_AFTER_MS, FIRST_MESSAGE_WAIT_S = 30 };
+
+static struct {
+    const struct service *service;
+    struct loop_watch watch;
+    struct loop_timer trim_timer;
+    char *buffer; /* FDPASS_MAX_BYTES */
+} child;
+
+void child_tell_master(uint16_t type, struct str payload)
+{
+    int r = fdpass_send(CONTROL_FD, type, payload, -1);
+
+    if (r < 0)
+        LOG(LOG_WARNING, "child.master-deaf", LOG_INT("message", type), LOG_ERR(r));
+}
+
+/* Receives one message, waiting for it. */
+static int receive(struct control_event *out)
+{
+    struct str payload;
+
+    int r = fdpass_recv(CONTROL_FD, child.buffer, &out->type, &payload, &out->fd);
+    if (r == 0)
+        out->payload = cursor_from(payload);
+    return r;
+}
+
+static void on_control_ready(struct loop_watch *w, unsigned ready)
+{
+    struct control_event event;
+    int r;
+
+    (void)w;
+    (void)ready;
+    while ((r = receive(&event)) == 0)
+        child.service->on_control(&event);
+    if (r != -EAGAIN && child.watch.fd >= 0) {
+        loop_watch_remove(&child.watch);
+        child.watch.fd = -1;
+        child.service->on_orphaned();
+    }
+}
+
+static void on_trim(struct loop_timer *t)
+{
+    fiber_trim_idle();
+    loop_timer_set(t, clock_mono_ms() + TRIM_EVERY_MS);
+}
+
+/* The first two messages come before there is a loop; the socket is made to block for them. */
+static int receive_first(struct settings **out_settings, unsigned *out_slot)
+{
+    struct control_event event;
+
+    for (int i = 0; i < 2; i++) {
+        int r = -EAGAIN;
+        for (int tries = 0; r == -EAGAIN && tries < FIRST_MESSAGE_WAIT_S * 100; tries++) {
+            r = receive(&event);
+            if (r == -EAGAIN)
+                (void)nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        }
+        if (r < 0)
+            return r;
+        if (event.type == CONTROL_SETTINGS)
+            r = settings_decode(cursor_rest(&event.payload), out_settings);
+        else
+            *out_slot = cursor_u8(&event.payload);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Gives up what the process does not need, for good. */
+static int enter_sandbox(const struct settings *settings)
+{
+    tzset(); /* reads the time zone's file while files can be read */
+    int r = sandbox_drop_user(settings->server_user);
+    if (r < 0) {
+        LOG(LOG_ERROR, "child.no-user", LOG_C("user", settings->server_user), LOG_ERR(r),
+            LOG_C("hint", "make the user (useradd --system) or set server.user"));
+        return r;
+    }
+    r = sandbox_enter(child.service->profile(settings));
+    if (r < 0)
+        LOG(LOG_ERROR, "child.no-sandbox", LOG_ERR(r),
+            LOG_C("hint", "the kernel refused the seccomp filter"));
+    return r;
+}
+
+static int start(void)
+{
+    struct settings *settings = NULL;
+    unsigned slot = 0;
+
+    int r = receive_first(&settings, &slot);
+    if (r < 0)
+        return r;
+    log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format,
+              child.service->name);
+    r = enter_sandbox(settings);
+    if (r == 0)
+        r = loop_init();
+    if (r < 0) {
+        settings_free(settings);
+        return r;
+    }
+    child.watch = (struct loop_watch){.fd = CONTROL_FD, .on_ready = on_control_ready};
+    child.trim_timer.on_fire = on_trim;
+    r = child.service->start(settings, slot);
+    if (r == 0)
+        r = loop_watch_add(&child.watch, LOOP_READ);
+    return r;
+}
+
+int child_run(const struct service *service)
+{
+    const char *test_clock = getenv("HIKYAKU_TEST_CLOCK");
+    char title[16];
+
+    child.service = service;
+    child.buffer = xmalloc(FDPASS_MAX_BYTES);
+    (void)snprintf(title, sizeof(title), "hk-%s", service->name);
+    (void)prctl(PR_SET_NAME, title);
+    signal(SIGPIPE, SIG_IGN);
+    /* The terminal's Ctrl-C reaches the whole group; the master decides what it means. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    if (test_clock != NULL && clock_use_file(test_clock) < 0)
+        return 1;
+    int r = start();
+    if (r == 0) {
+        child_tell_master(CONTROL_READY, STR(""));
+        on_trim(&child.trim_timer);
+        loop_run();
+    }
+    service->finish();
+    fiber_pool_done();
+    free(child.buffer);
+    /* Exit handlers (the leak checker of sanitized builds) want system calls that the sandbox denies. */
+    _exit(r < 0);
+}
+
+int svc_child_main(const char *name)
+{
+    if (strcmp(name, inbound_service.name) == 0)
+        return child_run(&inbound_service);
+    if (strcmp(name, store_service.name) == 0)
+        return child_run(&store_service);
+    fprintf(stderr, "hikyaku: there is no process named %s\n", name);
+    return 2;
+}

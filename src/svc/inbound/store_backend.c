@@ -1,0 +1,260 @@
+/* The SMTP session's backend by calls to the store: see store_backend.h. */
+#include "svc/inbound/store_backend.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/trace_event.h"
+
+enum {
+    LOOKUP_WAIT_MS = 30 * 1000,
+    DELIVER_WAIT_MS = 120 * 1000, /* below the 10 minutes of RFC 5321 section 4.5.3.2.6 */
+    SESSION_WAIT_MS = 10 * 1000,
+};
+
+static uint64_t make_id(void *arg)
+{
+    const struct store_backend *b = arg;
+
+    return id_make(b->ids);
+}
+
+static int call(struct store_backend *b, enum store_verb verb, const struct buf *args, int wait_ms,
+                struct buf *reply)
+{
+    int r = buf_status(args);
+
+    if (r == 0)
+        r = rpc_call(b->client, (uint16_t)verb, buf_str(args), clock_mono_ms() + wait_ms, reply);
+    return r;
+}
+
+static int find_recipient(void *arg, const struct address *address, enum smtp_destination *out)
+{
+    struct buf args, reply;
+
+    buf_init(&args, 2048);
+    buf_init(&reply, 1024);
+    buf_put_lp(&args, address->local);
+    buf_put_lp(&args, address->domain);
+    int r = call(arg, STORE_RECIPIENT_CHECK, &args, LOOKUP_WAIT_MS, &reply);
+    struct cursor c = cursor_from(buf_str(&reply));
+    enum recipient_kind kind = (enum recipient_kind)cursor_u8(&c);
+    buf_done(&args);
+    buf_done(&reply);
+    if (r < 0)
+        return r;
+    switch (kind) {
+    case RECIPIENT_LOCAL:
+        *out = SMTP_DESTINATION_LOCAL;
+        return 0;
+    case RECIPIENT_REMOTE:
+        *out = SMTP_DESTINATION_REMOTE;
+        return 0;
+    case RECIPIENT_UNKNOWN_USER:
+        *out = SMTP_DESTINATION_UNKNOWN_USER;
+        return 0;
+    case RECIPIENT_ALIAS_LOOP:
+        *out = SMTP_DESTINATION_LOOP;
+        return 0;
+    }
+    return -EBADMSG;
+}
+
+static int spool_open(void *arg, uint64_t *out_spool)
+{
+    struct buf args, reply;
+
+    buf_init(&args, 1);
+    buf_init(&reply, 1024);
+    int r = call(arg, STORE_SPOOL_OPEN, &args, LOOKUP_WAIT_MS, &reply);
+    struct cursor c = cursor_from(buf_str(&reply));
+    uint64_t spool = cursor_u64(&c);
+    if (r == 0)
+        r = cursor_status(&c);
+    if (r == 0)
+        *out_spool = spool;
+    buf_done(&reply);
+    return r;
+}
+
+static int spool_write(void *arg, uint64_t spool, struct str piece)
+{
+    struct buf args, reply;
+
+    buf_init(&args, SMTP_SPOOL_PIECE_BYTES + 64);
+    buf_init(&reply, 1024);
+    buf_put_u64(&args, spool);
+    buf_put_str(&args, piece);
+    int r = call(arg, STORE_SPOOL_WRITE, &args, DELIVER_WAIT_MS, &reply);
+    buf_done(&args);
+    buf_done(&reply);
+    return r;
+}
+
+static void spool_drop(void *arg, uint64_t spool)
+{
+    struct store_backend *b = arg;
+    struct buf args;
+
+    buf_init(&args, 8);
+    buf_put_u64(&args, spool);
+    /* When the channel is gone, so is the spool. */
+    (void)!rpc_post(b->client, STORE_SPOOL_DROP, buf_str(&args));
+    buf_done(&args);
+}
+
+static struct str print_address(struct arena *arena, const struct address *address)
+{
+    struct buf out;
+
+    buf_init(&out, ADDRESS_TEXT_MAX_BYTES);
+    address_print(address, &out);
+    struct str text = arena_str(arena, buf_str(&out));
+    buf_done(&out);
+    return text;
+}
+
+static struct str print_orcpt(struct arena *arena, const struct smtp_rcpt_params *p)
+{
+    if (p->orcpt_type.ptr == NULL)
+        return STR("");
+    return str_from_c(
+        arena_printf(arena, "%.*s;%.*s", STR_ARG(p->orcpt_type), STR_ARG(p->orcpt_addr)));
+}
+
+static const struct deliver_recipient *list_recipients(struct arena *arena,
+                                                       const struct smtp_message *m)
+{
+    struct deliver_recipient *list = arena_alloc(arena, m->recipient_count * sizeof(*list));
+    size_t i = 0;
+
+    for (const struct smtp_recipient *r = m->recipients; r != NULL; r = r->next)
+        list[i++] = (struct deliver_recipient){.local = r->address.local,
+                                               .domain = r->address.domain,
+                                               .orcpt = print_orcpt(arena, &r->params),
+                                               .notify = (uint8_t)r->params.notify,
+                                               .is_relay = r->is_relay};
+    return list;
+}
+
+static uint8_t deliver_flags(const struct smtp_message *m)
+{
+    return (uint8_t)((m->params->is_smtputf8 ? DELIVER_SMTPUTF8 : 0) |
+                     (m->has_8bit ? DELIVER_8BIT : 0));
+}
+
+static void log_failure(const struct smtp_message *m, int error, const struct buf *why)
+{
+    LOG(LOG_WARNING, "smtp.not-stored", LOG_ID("session", m->session_id), LOG_ID("message", m->id),
+        LOG_ERR(error),
+        LOG_STR("why", error == -EPIPE ? STR("the store is not running") : buf_str(why)));
+}
+
+static int deliver(void *arg, const struct smtp_message *m)
+{
+    struct arena arena;
+    struct buf args, reply;
+
+    arena_init(&arena, 2 * WIRE_DELIVER_MAX_BYTES);
+    struct deliver_request request = {.message_id = m->id,
+                                      .session_id = m->session_id,
+                                      .received_ms = m->received_ms,
+                                      .peer = m->peer_text,
+                                      .helo = m->helo,
+                                      .sender = print_address(&arena, m->sender),
+                                      .envid = m->params->envid_raw,
+                                      .ret = (uint8_t)m->params->ret,
+                                      .flags = deliver_flags(m),
+                                      .prefix_bytes = m->prefix_bytes,
+                                      .summary = m->summary,
+                                      .spool = m->spool,
+                                      .text = m->text,
+                                      .recipients = list_recipients(&arena, m),
+                                      .recipient_count = m->recipient_count};
+    buf_init(&args, WIRE_DELIVER_MAX_BYTES);
+    buf_init(&reply, 4096);
+    wire_put_deliver(&args, &request);
+    int r = call(arg, STORE_DELIVER, &args, DELIVER_WAIT_MS, &reply);
+    if (r < 0)
+        log_failure(m, r, &reply);
+    buf_done(&args);
+    buf_done(&reply);
+    arena_done(&arena);
+    return r;
+}
+
+static void refused(void *arg, const struct smtp_refusal *f)
+{
+    struct store_backend *b = arg;
+    struct buf out;
+
+    buf_init(&out, 8192);
+    trace_put_event(&out, &(struct trace_event){.ref = f->ref,
+                                                .session = f->session_id,
+                                                .time_ms = clock_real_ms(),
+                                                .event = STR("refused"),
+                                                .address = f->recipient});
+    trace_put_detail(&out, 0, "stage", str_from_c(f->stage));
+    trace_put_number(&out, 0, "code", f->reply->code);
+    trace_put_detail(&out, 0, "enhanced", str_from_c(f->reply->enhanced));
+    trace_put_detail(&out, 0, "text", str_from_c(f->reply->text));
+    trace_put_detail(&out, 0, "peer", f->peer_text);
+    trace_put_detail(&out, 0, "helo", f->helo);
+    if (f->sender.len > 0)
+        trace_put_detail(&out, 0, "sender", f->sender);
+    if (buf_status(&out) == 0)
+        (void)!rpc_post(b->client, STORE_TRACE_ADD, buf_str(&out));
+    buf_done(&out);
+}
+
+void store_backend_init(struct store_backend *b, struct rpc_client *client, struct id_maker *ids)
+{
+    *b = (struct store_backend){.client = client, .ids = ids};
+    b->smtp = (struct smtp_backend){.arg = b,
+                                    .make_id = make_id,
+                                    .find_recipient = find_recipient,
+                                    .spool_open = spool_open,
+                                    .spool_write = spool_write,
+                                    .spool_drop = spool_drop,
+                                    .deliver = deliver,
+                                    .refused = refused};
+}
+
+static void put_rate_key(struct buf *out, const struct ip_addr *peer)
+{
+    struct ip_rate_key key = ip_rate_key(peer);
+
+    buf_put_u64(out, key.prefix);
+    buf_put_u8(out, key.family);
+}
+
+int store_backend_open_session(struct store_backend *b, const struct ip_addr *peer,
+                               enum session_verdict *out)
+{
+    struct buf args, reply;
+
+    buf_init(&args, 16);
+    buf_init(&reply, 16);
+    put_rate_key(&args, peer);
+    int r = call(b, STORE_SESSION_OPEN, &args, SESSION_WAIT_MS, &reply);
+    struct cursor c = cursor_from(buf_str(&reply));
+    *out = (enum session_verdict)cursor_u8(&c);
+    if (r == 0)
+        r = cursor_finish(&c);
+    buf_done(&args);
+    buf_done(&reply);
+    return r;
+}
+
+void store_backend_close_session(struct store_backend *b, const struct ip_addr *peer)
+{
+    struct buf args;
+
+    buf_init(&args, 16);
+    put_rate_key(&args, peer);
+    /* A store that restarted does not know the session any more; it ignores this. */
+    (void)!rpc_post(b->client, STORE_SESSION_CLOSE, buf_str(&args));
+    buf_done(&args);
+}

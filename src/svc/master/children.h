@@ -1,0 +1,41 @@
+/*
+ * The master's children: started, told what they need, started again with growing pauses when they
+ * die.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/str.h"
+#include "rt/loop.h"
+#include "rt/rpc.h"
+
+enum {
+    CHILDREN_MAX = 32,
+    RESTART_FIRST_MS = 50,
+    RESTART_MAX_MS = 10000,
+    LONG_LIFE_MS = 10000, /* who lived as long starts again without a pause to speak of */
+};
+
+struct child_process {
+    const char *service; /* "store", "inbound", ... */
+    enum rpc_role role;  /* towards the store; 0 for the store itself */
+    unsigned slot;       /* for ids; unique */
+    pid_t pid;           /* 0: not running */
+    struct loop_watch control;
+    struct loop_timer restart_timer;
+    int64_t started_ms;
+    int64_t pause_ms;
+    bool is_ready;
+    bool was_ever_ready;
+    bool is_stopping; /* told to end: do not start again */
+};
+
+/* Forks and executes this program as the child's service; its control socket is child->control.fd.
+ * 0 or negative errno. */
+MUST_CHECK int child_start(struct child_process *child);
+/* Sends a message with an optional descriptor. A failure is logged: the child is gone or stuck. */
+void child_send(struct child_process *child, uint16_t type, struct str payload, int fd);
+/* Takes note that the process has ended; how long to wait before starting it again, in ms. */
+int64_t child_note_end(struct child_process *child, int wait_status);

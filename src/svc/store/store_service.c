@@ -1,0 +1,196 @@
+/*
+ * The store process: no network, one folder. Wires the store to its channels and to the master, and
+ * keeps house on a timer.
+ */
+#include "svc/store/store_service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/server.h"
+#include "svc/control.h"
+
+enum { MAINTAIN_EVERY_MS = 10000, LOCK_WAIT_MS = 30000 };
+
+static const char *const store_syscalls[] = {
+    "open",      "openat",     "unlink",    "unlinkat",   "rename",     "renameat", "renameat2",
+    "mkdir",     "mkdirat",    "ftruncate", "fdatasync",  "fsync",      "pread64",  "pwrite64",
+    "preadv",    "pwritev",    "fallocate", "getdents64", "statfs",     "fstatfs",  "access",
+    "faccessat", "faccessat2", "stat",      "lstat",      "newfstatat", "fchmod",   "fchown",
+    "readlink",  "getcwd",     "flock",     "accept4",    "utimensat",  "rmdir",    NULL,
+};
+
+static struct {
+    struct store *store;
+    struct store_server *server;
+    struct settings *settings;
+    struct settings *old_settings; /* jobs may still look at them */
+    struct loop_timer timer;
+    int lock_fd;
+} self = {.lock_fd = -1};
+
+static const struct sandbox_profile *profile(const struct settings *settings)
+{
+    static struct sandbox_path paths[2];
+    static struct sandbox_profile p = {
+        .name = "store", .paths = paths, .syscalls = store_syscalls, .has_threads = true};
+
+    paths[0] = (struct sandbox_path){.path = settings->server_data_dir, .may_write = true};
+    return &p;
+}
+
+/* Two stores on one folder would destroy it; one that is just ending is waited for. */
+static int lock_folder(const struct settings *settings)
+{
+    CLEANUP(cleanup_free) char *path = xasprintf("%s/lock", settings->server_data_dir);
+    int64_t until_ms = clock_mono_us() / 1000 + LOCK_WAIT_MS;
+
+    self.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (self.lock_fd < 0)
+        return -errno;
+    while (flock(self.lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || clock_mono_us() / 1000 > until_ms)
+            return -EBUSY;
+        (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+    return 0;
+}
+
+static void on_reload(void *arg, uint64_t token)
+{
+    struct buf payload;
+
+    (void)arg;
+    buf_init(&payload, 16);
+    buf_put_u64(&payload, token);
+    child_tell_master(CONTROL_RELOAD, buf_str(&payload));
+    buf_done(&payload);
+}
+
+static void on_timer(struct loop_timer *t)
+{
+    store_server_maintain(self.server);
+    loop_timer_set(t, clock_mono_ms() + MAINTAIN_EVERY_MS);
+}
+
+static int open_all(struct settings *settings)
+{
+    struct buf text;
+
+    buf_init(&text, 4096);
+    int r = lock_folder(settings);
+    if (r < 0)
+        buf_printf(&text, "%s cannot be locked: another server uses it, or it is not writable",
+                   settings->server_data_dir);
+    if (r == 0)
+        r = store_open(settings, &self.store, &text);
+    if (r < 0)
+        LOG(LOG_ERROR, "store.not-started", LOG_ERR(r), LOG_STR("why", buf_str(&text)));
+    buf_done(&text);
+    return r;
+}
+
+static int start(struct settings *settings, unsigned slot)
+{
+    (void)slot;
+    self.settings = settings;
+    int r = open_all(settings);
+    if (r == 0)
+        r = store_start(self.store);
+    if (r < 0)
+        return r;
+    struct store_server_config config = {
+        .store = self.store,
+        .max_sessions = (unsigned)settings->smtp_max_connections,
+        .max_sessions_per_address = (unsigned)settings->smtp_max_connections_per_address,
+        .on_reload = on_reload,
+    };
+    r = store_server_new(&config, &self.server);
+    if (r < 0)
+        return r;
+    self.timer.on_fire = on_timer;
+    loop_timer_set(&self.timer, clock_mono_ms() + MAINTAIN_EVERY_MS);
+    return 0;
+}
+
+static void take_settings(struct cursor *payload)
+{
+    struct settings *settings;
+
+    if (settings_decode(cursor_rest(payload), &settings) < 0)
+        return;
+    log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format,
+              store_service.name);
+    settings_free(self.old_settings);
+    self.old_settings = self.settings;
+    self.settings = settings;
+    store_configure(self.store, settings);
+    store_server_set_limits(self.server, (unsigned)settings->smtp_max_connections,
+                            (unsigned)settings->smtp_max_connections_per_address);
+}
+
+static void finish_reload(struct cursor *payload)
+{
+    uint64_t token = cursor_u64(payload);
+    int status = -(int)cursor_u16(payload);
+
+    store_server_reload_done(self.server, token, status, cursor_lp(payload));
+}
+
+static void on_control(struct control_event *event)
+{
+    int r = 0;
+
+    switch (event->type) {
+    case CONTROL_SETTINGS:
+        take_settings(&event->payload);
+        break;
+    case CONTROL_ADD_CHANNEL:
+        r = store_server_add(self.server, event->fd, (enum rpc_role)cursor_u8(&event->payload));
+        break;
+    case CONTROL_LISTEN:
+        r = store_server_listen(self.server, event->fd);
+        break;
+    case CONTROL_RELOAD_DONE:
+        finish_reload(&event->payload);
+        break;
+    case CONTROL_DRAIN:
+        loop_stop();
+        break;
+    default:
+        break;
+    }
+    if (r < 0)
+        LOG(LOG_ERROR, "store.control-failed", LOG_INT("message", event->type), LOG_ERR(r));
+}
+
+static void on_orphaned(void)
+{
+    loop_stop();
+}
+
+static void finish(void)
+{
+    store_server_free(self.server);
+    store_close(self.store);
+    settings_free(self.old_settings);
+    settings_free(self.settings);
+    if (self.lock_fd >= 0)
+        close(self.lock_fd);
+}
+
+const struct service store_service = {
+    .name = "store",
+    .profile = profile,
+    .start = start,
+    .on_control = on_control,
+    .on_orphaned = on_orphaned,
+    .finish = finish,
+};

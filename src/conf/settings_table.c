@@ -82,10 +82,10 @@ static const char *const bare_newlines[] = {"refuse", "normalise", NULL};
 
 static const struct setting_section sections[] = {
     {"server", "The machine, its directories and its processes."},
-    {"listen", "Where the server waits for connections."        },
-    {"log",    "What is written to the log, on standard error." },
-    {"smtp",   "What other mail servers may do here."           },
-    {"store",  "How mail is kept."                              },
+    {"listen", "Where the server waits for connections."},
+    {"log", "What is written to the log, on standard error."},
+    {"smtp", "What other mail servers may do here."},
+    {"store", "How mail is kept."},
 };
 
 #define FIELD(section, leaf)                                                                       \
@@ -238,8 +238,8 @@ static bool has_one_directory(const struct settings *s)
 static const struct setting_conflict conflicts[] = {
     {"smtp.max_connections_per_address", "smtp.max_connections", has_unreachable_connections,
      "one address cannot have more connections than all together; lower the first or raise the "
-     "second"                                             },
-    {"server.run_dir",                   "server.data_dir",      has_one_directory,
+     "second"},
+    {"server.run_dir", "server.data_dir", has_one_directory,
      "mail and sockets cannot share a directory; name two"},
 };
 

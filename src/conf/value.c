@@ -31,11 +31,7 @@ static const struct unit size_units[] = {
 };
 
 static const struct unit duration_units[] = {
-    {"d",   86400000ULL},
-    {"h",   3600000ULL },
-    {"min", 60000ULL   },
-    {"s",   1000ULL    },
-    {"ms",  1ULL       },
+    {"d", 86400000ULL}, {"h", 3600000ULL}, {"min", 60000ULL}, {"s", 1000ULL}, {"ms", 1ULL},
 };
 
 static int fail_number(int error)

@@ -2,8 +2,8 @@
  * Mailboxes as the SMTP envelope carries them (RFC 5321 section 4.1.2, RFC 6531 section 3.3).
  *
  * One form inside the server: the local part without quoting, the domain as lower-case A-labels (so
- * U-labels and A-labels are the same domain) or as a normalised address literal. What the peer wrote
- * is kept beside it. Header addresses (RFC 5322) are another grammar: see addrlist.h.
+ * U-labels and A-labels are the same domain) or as a normalised address literal. What the peer
+ * wrote is kept beside it. Header addresses (RFC 5322) are another grammar: see addrlist.h.
  */
 #pragma once
 
@@ -23,9 +23,9 @@ enum {
 };
 
 enum address_flags {
-    ADDRESS_MAY_BE_NULL = 1,       /* "<>" */
-    ADDRESS_MAY_LACK_DOMAIN = 2,   /* "<Postmaster>", any case, and nothing else */
-    ADDRESS_MAY_BE_UTF8 = 4,       /* SMTPUTF8 is in force */
+    ADDRESS_MAY_BE_NULL = 1,     /* "<>" */
+    ADDRESS_MAY_LACK_DOMAIN = 2, /* "<Postmaster>", any case, and nothing else */
+    ADDRESS_MAY_BE_UTF8 = 4,     /* SMTPUTF8 is in force */
 };
 
 enum address_error {

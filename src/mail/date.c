@@ -126,15 +126,9 @@ static int find_zone_minutes(struct str name)
         struct str name;
         int minutes;
     } zones[] = {
-        {{"EST", 3}, -300},
-        {{"EDT", 3}, -240},
-        {{"CST", 3}, -360},
-        {{"CDT", 3}, -300},
-        {{"MST", 3}, -420},
-        {{"MDT", 3}, -360},
-        {{"PST", 3}, -480},
-        {{"PDT", 3}, -420},
-        {{"JST", 3}, 540 }, /* not in the RFC, but in old Japanese mail */
+        {{"EST", 3}, -300}, {{"EDT", 3}, -240}, {{"CST", 3}, -360}, {{"CDT", 3}, -300},
+        {{"MST", 3}, -420}, {{"MDT", 3}, -360}, {{"PST", 3}, -480}, {{"PDT", 3}, -420},
+        {{"JST", 3}, 540}, /* not in the RFC, but in old Japanese mail */
     };
 
     for (size_t i = 0; i < ARRAY_LEN(zones); i++) {

@@ -81,31 +81,31 @@ static const char *find_charset(struct str name)
     static const struct {
         const char *name, *meant;
     } aliases[] = {
-        {"us-ascii",          "UTF-8"       },
-        {"ascii",             "UTF-8"       },
-        {"utf8",              "UTF-8"       },
-        {"utf-8",             "UTF-8"       },
-        {"iso-8859-1",        "WINDOWS-1252"},
-        {"latin1",            "WINDOWS-1252"},
-        {"iso-8859-8-i",      "ISO-8859-8"  },
-        {"shift_jis",         "CP932"       },
-        {"shift-jis",         "CP932"       },
-        {"sjis",              "CP932"       },
-        {"x-sjis",            "CP932"       },
-        {"windows-31j",       "CP932"       },
-        {"euc-jp",            "EUC-JP-MS"   },
-        {"x-euc-jp",          "EUC-JP-MS"   },
-        {"iso-2022-jp",       "ISO-2022-JP" },
-        {"iso-2022-jp-1",     "ISO-2022-JP" },
-        {"iso-2022-jp-ms",    "ISO-2022-JP" },
-        {"cp50220",           "ISO-2022-JP" },
-        {"cp50221",           "ISO-2022-JP" },
-        {"ks_c_5601-1987",    "UHC"         },
-        {"euc-kr",            "UHC"         },
-        {"gb2312",            "GB18030"     },
-        {"gbk",               "GB18030"     },
-        {"big5",              "BIG5-HKSCS"  },
-        {"unicode-1-1-utf-7", "UTF-7"       },
+        {"us-ascii", "UTF-8"},
+        {"ascii", "UTF-8"},
+        {"utf8", "UTF-8"},
+        {"utf-8", "UTF-8"},
+        {"iso-8859-1", "WINDOWS-1252"},
+        {"latin1", "WINDOWS-1252"},
+        {"iso-8859-8-i", "ISO-8859-8"},
+        {"shift_jis", "CP932"},
+        {"shift-jis", "CP932"},
+        {"sjis", "CP932"},
+        {"x-sjis", "CP932"},
+        {"windows-31j", "CP932"},
+        {"euc-jp", "EUC-JP-MS"},
+        {"x-euc-jp", "EUC-JP-MS"},
+        {"iso-2022-jp", "ISO-2022-JP"},
+        {"iso-2022-jp-1", "ISO-2022-JP"},
+        {"iso-2022-jp-ms", "ISO-2022-JP"},
+        {"cp50220", "ISO-2022-JP"},
+        {"cp50221", "ISO-2022-JP"},
+        {"ks_c_5601-1987", "UHC"},
+        {"euc-kr", "UHC"},
+        {"gb2312", "GB18030"},
+        {"gbk", "GB18030"},
+        {"big5", "BIG5-HKSCS"},
+        {"unicode-1-1-utf-7", "UTF-7"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(aliases); i++) {
@@ -124,13 +124,9 @@ static bool take_escape(struct cursor *c, enum jis_set *set)
         struct str text;
         enum jis_set set;
     } escapes[] = {
-        {{"\x1b(B", 3},  JIS_ASCII},
-        {{"\x1b(J", 3},  JIS_ASCII},
-        {{"\x1b(I", 3},  JIS_KANA },
-        {{"\x1b$@", 3},  JIS_0208 },
-        {{"\x1b$B", 3},  JIS_0208 },
-        {{"\x1b$(B", 4}, JIS_0208 },
-        {{"\x1b$(D", 4}, JIS_0212 },
+        {{"\x1b(B", 3}, JIS_ASCII}, {{"\x1b(J", 3}, JIS_ASCII}, {{"\x1b(I", 3}, JIS_KANA},
+        {{"\x1b$@", 3}, JIS_0208},  {{"\x1b$B", 3}, JIS_0208},  {{"\x1b$(B", 4}, JIS_0208},
+        {{"\x1b$(D", 4}, JIS_0212},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(escapes); i++) {

@@ -32,15 +32,15 @@ static void check_cases(const struct ew_case *cases, size_t count)
 static void the_examples_of_the_rfc_are_shown_as_it_says(void **state)
 {
     static const struct ew_case cases[] = {
-        {"(=?ISO-8859-1?Q?a?=)",                           "(a)"                           },
-        {"(=?ISO-8859-1?Q?a?= b)",                         "(a b)"                         },
-        {"(=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=)",        "(ab)"                          },
-        {"(=?ISO-8859-1?Q?a?=  =?ISO-8859-1?Q?b?=)",       "(ab)"                          },
-        {"(=?ISO-8859-1?Q?a?=\r\n    =?ISO-8859-1?Q?b?=)", "(ab)"                          },
-        {"(=?ISO-8859-1?Q?a_b?=)",                         "(a b)"                         },
-        {"(=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=)",       "(a b)"                         },
-        {"=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>",  "Keith Moore <moore@cs.utk.edu>"},
-        {"=?ISO-8859-1?Q?Andr=E9?= Pirard",                "André Pirard"                 },
+        {"(=?ISO-8859-1?Q?a?=)", "(a)"},
+        {"(=?ISO-8859-1?Q?a?= b)", "(a b)"},
+        {"(=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=)", "(ab)"},
+        {"(=?ISO-8859-1?Q?a?=  =?ISO-8859-1?Q?b?=)", "(ab)"},
+        {"(=?ISO-8859-1?Q?a?=\r\n    =?ISO-8859-1?Q?b?=)", "(ab)"},
+        {"(=?ISO-8859-1?Q?a_b?=)", "(a b)"},
+        {"(=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=)", "(a b)"},
+        {"=?US-ASCII?Q?Keith_Moore?= <moore@cs.utk.edu>", "Keith Moore <moore@cs.utk.edu>"},
+        {"=?ISO-8859-1?Q?Andr=E9?= Pirard", "André Pirard"},
     };
     static const struct ew_case folded = {
         "=?ISO-8859-1?B?SWYgeW91IGNhbiByZWFkIHRoaXMgeW8=?=\r\n"
@@ -56,22 +56,22 @@ static void the_examples_of_the_rfc_are_shown_as_it_says(void **state)
 static void charsets_of_the_field_are_decoded(void **state)
 {
     static const struct ew_case cases[] = {
-        {"=?ISO-2022-JP?B?GyRCRnxLXDhsGyhC?=",  "日本語"   },
-        {"=?iso-2022-jp?B?GyRCLSEbKEI=?=",      "①"         }, /* a vendor's character */
-        {"=?ISO-2022-JP?B?GyhJMTIbKEI=?=",      "ｱｲ"      }, /* half-width kana */
-        {"=?Shift_JIS?B?k/qWe4zq?=",            "日本語"   },
-        {"=?CP932?B?h0A=?=",                    "①"         },
-        {"=?EUC-JP?Q?=C6=FC=CB=DC=B8=EC?=",     "日本語"   },
-        {"=?UTF-8*ja?b?5pel5pys6Kqe?=",         "日本語"   },
-        {"=?windows-1252?Q?=80?=",              "€"         },
-        {"=?iso-8859-1?Q?=93x=94?=",            "“x”"     },
-        {"=?iso-8859-15?Q?=A4?=",               "€"         },
-        {"=?koi8-r?B?8NLJ18XU?=",               "Привет"},
-        {"=?gb2312?B?xOO6ww==?=",               "你好"      },
-        {"=?big5?B?p0Gmbg==?=",                 "你好"      },
-        {"=?ks_c_5601-1987?B?vsiz5w==?=",       "안녕"      },
-        {"=?utf-16be?B?ZeU=?=",                 "日"         },
-        {"=?no-such-charset?Q?abc_=E6=97=A5?=", "abc 日"     },
+        {"=?ISO-2022-JP?B?GyRCRnxLXDhsGyhC?=", "日本語"},
+        {"=?iso-2022-jp?B?GyRCLSEbKEI=?=", "①"},  /* a vendor's character */
+        {"=?ISO-2022-JP?B?GyhJMTIbKEI=?=", "ｱｲ"}, /* half-width kana */
+        {"=?Shift_JIS?B?k/qWe4zq?=", "日本語"},
+        {"=?CP932?B?h0A=?=", "①"},
+        {"=?EUC-JP?Q?=C6=FC=CB=DC=B8=EC?=", "日本語"},
+        {"=?UTF-8*ja?b?5pel5pys6Kqe?=", "日本語"},
+        {"=?windows-1252?Q?=80?=", "€"},
+        {"=?iso-8859-1?Q?=93x=94?=", "“x”"},
+        {"=?iso-8859-15?Q?=A4?=", "€"},
+        {"=?koi8-r?B?8NLJ18XU?=", "Привет"},
+        {"=?gb2312?B?xOO6ww==?=", "你好"},
+        {"=?big5?B?p0Gmbg==?=", "你好"},
+        {"=?ks_c_5601-1987?B?vsiz5w==?=", "안녕"},
+        {"=?utf-16be?B?ZeU=?=", "日"},
+        {"=?no-such-charset?Q?abc_=E6=97=A5?=", "abc 日"},
     };
     (void)state;
 
@@ -81,11 +81,11 @@ static void charsets_of_the_field_are_decoded(void **state)
 static void characters_split_between_words_are_joined(void **state)
 {
     static const struct ew_case cases[] = {
-        {"=?utf-8?B?5pel5g==?= =?UTF-8?B?nKw=?=",                  "日本"            },
-        {"=?utf-8?Q?=E6=97?=\r\n\t=?utf-8?Q?=A5?=",                "日"               },
-        {"=?iso-2022-jp?B?GyRCRnw=?= =?iso-2022-jp?B?S1wbKEI=?=",  "日本"            },
-        {"=?utf-8?Q?=E6=97?= x =?utf-8?Q?=A5?=",                   FFFD FFFD " x " FFFD},
-        {"=?utf-8?Q?=E6=97?= =?us-ascii?Q?x?= =?iso-8859-2?Q?y?=", FFFD FFFD "xy"      },
+        {"=?utf-8?B?5pel5g==?= =?UTF-8?B?nKw=?=", "日本"},
+        {"=?utf-8?Q?=E6=97?=\r\n\t=?utf-8?Q?=A5?=", "日"},
+        {"=?iso-2022-jp?B?GyRCRnw=?= =?iso-2022-jp?B?S1wbKEI=?=", "日本"},
+        {"=?utf-8?Q?=E6=97?= x =?utf-8?Q?=A5?=", FFFD FFFD " x " FFFD},
+        {"=?utf-8?Q?=E6=97?= =?us-ascii?Q?x?= =?iso-8859-2?Q?y?=", FFFD FFFD "xy"},
     };
     (void)state;
 
@@ -95,20 +95,20 @@ static void characters_split_between_words_are_joined(void **state)
 static void raw_text_is_shown_as_well_as_possible(void **state)
 {
     static const struct ew_case cases[] = {
-        {"",                               ""                              },
-        {"Re: 日本語",                  "Re: 日本語"                 },
-        {"folded\r\n line\r\n\tend",       "folded line end"               },
-        {"Re: \x1b$BF|K\\8l\x1b(B end",    "Re: 日本語 end"             },
-        {"\x1b$B=?b?\x1b(Bx",              "戎眇x"                       }, /* no "=?" */
-        {"\x1b$BF|K\\",                    "日本"                        },
-        {"\x1b[2J",                        FFFD "[2J"                      },
-        {"a\xff\xe3\x81z",                 "a" FFFD FFFD FFFD "z"          },
-        {"a\x01\x7f\xc2\x85\xe2\x80\xae",  "a" FFFD FFFD FFFD FFFD         },
-        {"=?utf-8?Q?a=0D=0ABcc:=00=1B?=",  "a  Bcc:" FFFD FFFD             },
-        {"a = b =? c ?= =?x",              "a = b =? c ?= =?x"             },
+        {"", ""},
+        {"Re: 日本語", "Re: 日本語"},
+        {"folded\r\n line\r\n\tend", "folded line end"},
+        {"Re: \x1b$BF|K\\8l\x1b(B end", "Re: 日本語 end"},
+        {"\x1b$B=?b?\x1b(Bx", "戎眇x"}, /* no "=?" */
+        {"\x1b$BF|K\\", "日本"},
+        {"\x1b[2J", FFFD "[2J"},
+        {"a\xff\xe3\x81z", "a" FFFD FFFD FFFD "z"},
+        {"a\x01\x7f\xc2\x85\xe2\x80\xae", "a" FFFD FFFD FFFD FFFD},
+        {"=?utf-8?Q?a=0D=0ABcc:=00=1B?=", "a  Bcc:" FFFD FFFD},
+        {"a = b =? c ?= =?x", "a = b =? c ?= =?x"},
         {"=?utf-8?X?abc?= =?utf-8?B?YWJj", "=?utf-8?X?abc?= =?utf-8?B?YWJj"},
-        {"=??Q?abc?=",                     "=??Q?abc?="                    },
-        {"=?../x?Q?abc?=",                 "=?../x?Q?abc?="                },
+        {"=??Q?abc?=", "=??Q?abc?="},
+        {"=?../x?Q?abc?=", "=?../x?Q?abc?="},
     };
     (void)state;
 
@@ -118,19 +118,20 @@ static void raw_text_is_shown_as_well_as_possible(void **state)
 static void broken_words_are_forgiven(void **state)
 {
     static const struct ew_case cases[] = {
-        {"=?utf-8?Q?a b?=",                      "a b"     },
-        {"x=?utf-8?Q?=C3=A9?=y",                 "xéy"    },
-        {"=?utf-8?Q?=C3=A9?==?utf-8?Q?=C3=A9?=", "éé"    },
-        {"=?utf-8?B?w6k?=",                      "é"      }, /* no padding */
-        {"=?utf-8?B?w6k=w6k=?=",                 "éé"    }, /* padding inside */
-        {"=?utf-8?B?w6\r\n k=?=",                "é"      },
-        {"=?utf-8?B?w6k=!?=",                    "é"      },
-        {"=?utf-8?Q?=zz=4=?=",                   "=zz=4="  },
+        {"=?utf-8?Q?a b?=", "a b"},
+        {"x=?utf-8?Q?=C3=A9?=y", "xéy"},
+        {"=?utf-8?Q?=C3=A9?==?utf-8?Q?=C3=A9?=", "éé"},
+        {"=?utf-8?B?w6k?=", "é"},       /* no padding */
+        {"=?utf-8?B?w6k=w6k=?=", "éé"}, /* padding inside */
+        {"=?utf-8?B?w6\r\n k=?=", "é"},
+        {"=?utf-8?B?w6k=!?=", "é"},
+        {"=?utf-8?Q?=zz=4=?=", "=zz=4="},
         {"=?utf-8?Q?"
-         "?= x",                        " x"      },
-        {"=?utf-8?Q?=C3?= x",                    FFFD " x" },
-        {"=?euc-jp?Q?=C6?=",                     FFFD      },
-        {"=?euc-jp?Q?=FF=C6=FC?=",               FFFD "日"},
+         "?= x",
+         " x"},
+        {"=?utf-8?Q?=C3?= x", FFFD " x"},
+        {"=?euc-jp?Q?=C6?=", FFFD},
+        {"=?euc-jp?Q?=FF=C6=FC?=", FFFD "日"},
     };
     (void)state;
 

@@ -36,8 +36,8 @@ struct kept_limits {
 };
 static const struct kept_limits kept_limits[MIME_FIELD_USES] = {
     [MIME_FIELD_OF_MESSAGE] = {16 * 1024, 36 * 1024},
-    [MIME_FIELD_OF_STRUCTURE] = {8 * 1024,  16 * 1024},
-    [MIME_FIELD_OF_PART] = {8 * 1024,  11 * 1024},
+    [MIME_FIELD_OF_STRUCTURE] = {8 * 1024, 16 * 1024},
+    [MIME_FIELD_OF_PART] = {8 * 1024, 11 * 1024},
 };
 enum { KEPT_BRIEF_FIELD_BYTES = 1024 };
 

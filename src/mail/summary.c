@@ -40,14 +40,14 @@ struct encode_limits {
 
 static const struct encode_limits encode_steps[] = {
     {SIZE_MAX, SUMMARY_MAX_DEPTH, SIZE_MAX, SIZE_MAX},
-    {64,       SUMMARY_MAX_DEPTH, SIZE_MAX, SIZE_MAX},
-    {0,        SUMMARY_MAX_DEPTH, SIZE_MAX, SIZE_MAX},
-    {0,        8,                 SIZE_MAX, SIZE_MAX},
-    {0,        4,                 SIZE_MAX, SIZE_MAX},
-    {0,        2,                 SIZE_MAX, SIZE_MAX},
-    {0,        1,                 SIZE_MAX, SIZE_MAX},
-    {0,        1,                 100,      1000    },
-    {0,        1,                 20,       100     },
+    {64, SUMMARY_MAX_DEPTH, SIZE_MAX, SIZE_MAX},
+    {0, SUMMARY_MAX_DEPTH, SIZE_MAX, SIZE_MAX},
+    {0, 8, SIZE_MAX, SIZE_MAX},
+    {0, 4, SIZE_MAX, SIZE_MAX},
+    {0, 2, SIZE_MAX, SIZE_MAX},
+    {0, 1, SIZE_MAX, SIZE_MAX},
+    {0, 1, 100, 1000},
+    {0, 1, 20, 100},
 };
 
 static const struct str *text_at(const void *object, size_t offset)

@@ -7,7 +7,7 @@
 
 /* A part that a multipart or a message without any is shown to have. */
 static const struct summary_part empty_part = {
-    .type = {"text",  4},
+    .type = {"text", 4},
     .subtype = {"plain", 5},
 };
 

@@ -92,24 +92,12 @@ static void sections_name_parts(void **state)
     static const struct {
         const char *section, *body;
     } cases[] = {
-        {"1",                    "1"   },
-        {"2.1",                  "22"  },
-        {"2.2",                  "333" },
-        {"3.1",                  "4444"},
-        {"4",                    NULL  },
-        {"0",                    NULL  },
-        {"1.1",                  NULL  },
-        {"2.3",                  NULL  },
-        {"3.2",                  NULL  },
-        {"3.1.1",                NULL  },
-        {"1.",                   NULL  },
-        {".1",                   NULL  },
-        {"1..1",                 NULL  },
-        {"x",                    NULL  },
-        {"-1",                   NULL  },
-        {"2.1x",                 NULL  },
-        {"2.1.1",                NULL  },
-        {"99999999999999999999", NULL  },
+        {"1", "1"},      {"2.1", "22"},   {"2.2", "333"},
+        {"3.1", "4444"}, {"4", NULL},     {"0", NULL},
+        {"1.1", NULL},   {"2.3", NULL},   {"3.2", NULL},
+        {"3.1.1", NULL}, {"1.", NULL},    {".1", NULL},
+        {"1..1", NULL},  {"x", NULL},     {"-1", NULL},
+        {"2.1x", NULL},  {"2.1.1", NULL}, {"99999999999999999999", NULL},
     };
     struct mime_scanner *s = mime_scanner_new();
     struct summary_part *root = check_scan(s, str_from_c(sample), 0);

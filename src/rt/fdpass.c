@@ -22,9 +22,7 @@ int fdpass_pair(int kind, int out_fds[2])
 int fdpass_send(int socket, uint16_t type, struct str payload, int fd)
 {
     union fd_control control = {0};
-    struct iovec parts[2] = {
-        {.iov_base = &type, .iov_len = sizeof(type)}
-    };
+    struct iovec parts[2] = {{.iov_base = &type, .iov_len = sizeof(type)}};
     struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
 
     ASSERT(payload.len + sizeof(type) <= FDPASS_MAX_BYTES);

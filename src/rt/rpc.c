@@ -250,9 +250,7 @@ static void fail_calls(struct rpc_channel *channel)
 
 void rpc_client_init(struct rpc_client *c)
 {
-    *c = (struct rpc_client){
-        .channel = {.on_frame = on_reply, .on_close = fail_calls}
-    };
+    *c = (struct rpc_client){.channel = {.on_frame = on_reply, .on_close = fail_calls}};
     map_init(&c->calls, RPC_MAX_CALLS);
 }
 

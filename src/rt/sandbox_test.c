@@ -68,10 +68,7 @@ static void a_sandboxed_process_dies_on_a_forbidden_system_call(void **state)
 static int use_files(void)
 {
     static const char *const calls[] = {"openat", "unlink", "unlinkat", NULL};
-    struct sandbox_path paths[] = {
-        {dir,  true },
-        {NULL, false}
-    };
+    struct sandbox_path paths[] = {{dir, true}, {NULL, false}};
     struct sandbox_profile profile = {.name = "test", .paths = paths, .syscalls = calls};
     char inside[64];
 

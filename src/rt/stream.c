@@ -43,9 +43,7 @@ static void on_ready(struct loop_watch *w, unsigned ready)
 int stream_init(struct stream *s, int fd)
 {
     *s = (struct stream){
-        .watch = {.fd = fd, .on_ready = on_ready},
-          .deadline_ms = CLOCK_NEVER, .may_write = true
-    };
+        .watch = {.fd = fd, .on_ready = on_ready}, .deadline_ms = CLOCK_NEVER, .may_write = true};
     buf_init(&s->out, STREAM_OUT_MAX_BYTES);
     int r = loop_watch_add(&s->watch, LOOP_READ | LOOP_WRITE);
     if (r < 0) {

@@ -2,20 +2,20 @@
 #include "smtp/commands.h"
 
 static const struct smtp_command commands[] = {
-    {"HELO", SMTP_NOT_IN_CHUNKS,                                                             smtp_cmd_helo},
-    {"EHLO", SMTP_NOT_IN_CHUNKS,                                                             smtp_cmd_ehlo},
-    {"MAIL", SMTP_NEEDS_HELLO,                                                               smtp_cmd_mail},
-    {"RCPT", SMTP_NEEDS_HELLO | SMTP_NEEDS_MAIL | SMTP_NOT_IN_CHUNKS,                        smtp_cmd_rcpt},
+    {"HELO", SMTP_NOT_IN_CHUNKS, smtp_cmd_helo},
+    {"EHLO", SMTP_NOT_IN_CHUNKS, smtp_cmd_ehlo},
+    {"MAIL", SMTP_NEEDS_HELLO, smtp_cmd_mail},
+    {"RCPT", SMTP_NEEDS_HELLO | SMTP_NEEDS_MAIL | SMTP_NOT_IN_CHUNKS, smtp_cmd_rcpt},
     {"DATA", SMTP_NEEDS_HELLO | SMTP_NEEDS_MAIL | SMTP_NEEDS_RECIPIENT | SMTP_TAKES_NO_ARGS,
-     smtp_cmd_data                                                                                        },
- /* BDAT looks for itself: its chunk must be read even when it is refused. */
-    {"BDAT", 0,                                                                              smtp_cmd_bdat},
-    {"RSET", SMTP_TAKES_NO_ARGS,                                                             smtp_cmd_rset},
-    {"NOOP", 0,                                                                              smtp_cmd_noop},
-    {"VRFY", 0,                                                                              smtp_cmd_vrfy},
-    {"EXPN", 0,                                                                              smtp_cmd_expn},
-    {"HELP", 0,                                                                              smtp_cmd_help},
-    {"QUIT", SMTP_TAKES_NO_ARGS,                                                             smtp_cmd_quit},
+     smtp_cmd_data},
+    /* BDAT looks for itself: its chunk must be read even when it is refused. */
+    {"BDAT", 0, smtp_cmd_bdat},
+    {"RSET", SMTP_TAKES_NO_ARGS, smtp_cmd_rset},
+    {"NOOP", 0, smtp_cmd_noop},
+    {"VRFY", 0, smtp_cmd_vrfy},
+    {"EXPN", 0, smtp_cmd_expn},
+    {"HELP", 0, smtp_cmd_help},
+    {"QUIT", SMTP_TAKES_NO_ARGS, smtp_cmd_quit},
 };
 
 const struct smtp_command *smtp_command_find(struct str verb)

@@ -35,18 +35,18 @@ static void the_end_is_exactly_a_dot_between_crlf(void **state)
 {
     (void)state;
     static const struct sample samples[] = {
-        {"a\r\n.\r\nrest",         "a\r\n",           6,  true,  false, false},
-        {".\r\n",                  "",                3,  true,  false, false},
-        {"a\r\n..\r\n.b\r\n.\r\n", "a\r\n.\r\nb\r\n", 14, true,  false, false},
-        {"a\r\n.",                 "a\r\n",           4,  false, false, false},
-        {"a\r\n.\r",               "a\r\n",           5,  false, false, false},
-        {"a\n.\n",                 NULL,              4,  false, true,  true },
-        {"a\n.\r\nb",              NULL,              6,  false, true,  true },
-        {"a\r\n.\nb",              NULL,              6,  false, true,  true },
-        {"a\r.\rb",                NULL,              5,  false, true,  true },
-        {"a\r\n.\rb",              NULL,              6,  false, true,  true },
-        {"a\r\r\n.\r\n",           NULL,              7,  true,  true,  false},
-        {"a\nb\r\n.\r\n",          NULL,              8,  true,  true,  false},
+        {"a\r\n.\r\nrest", "a\r\n", 6, true, false, false},
+        {".\r\n", "", 3, true, false, false},
+        {"a\r\n..\r\n.b\r\n.\r\n", "a\r\n.\r\nb\r\n", 14, true, false, false},
+        {"a\r\n.", "a\r\n", 4, false, false, false},
+        {"a\r\n.\r", "a\r\n", 5, false, false, false},
+        {"a\n.\n", NULL, 4, false, true, true},
+        {"a\n.\r\nb", NULL, 6, false, true, true},
+        {"a\r\n.\nb", NULL, 6, false, true, true},
+        {"a\r.\rb", NULL, 5, false, true, true},
+        {"a\r\n.\rb", NULL, 6, false, true, true},
+        {"a\r\r\n.\r\n", NULL, 7, true, true, false},
+        {"a\nb\r\n.\r\n", NULL, 8, true, true, false},
     };
     for (size_t i = 0; i < ARRAY_LEN(samples); i++)
         check(&samples[i], DATA_DOTTED, false);
@@ -56,8 +56,8 @@ static void wrong_line_ends_can_be_made_right(void **state)
 {
     (void)state;
     static const struct sample samples[] = {
-        {"a\nb\rc\r\n.\r\n",   "a\r\nb\r\nc\r\n", 10, true, true, false},
-        {"a\n.\r\nb\r\n.\r\n", "a\r\n.\r\nb\r\n", 11, true, true, true },
+        {"a\nb\rc\r\n.\r\n", "a\r\nb\r\nc\r\n", 10, true, true, false},
+        {"a\n.\r\nb\r\n.\r\n", "a\r\n.\r\nb\r\n", 11, true, true, true},
     };
     for (size_t i = 0; i < ARRAY_LEN(samples); i++)
         check(&samples[i], DATA_DOTTED, true);

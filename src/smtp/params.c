@@ -146,8 +146,8 @@ static bool handle_size(struct param_target *target, struct str value)
 static bool handle_body(struct param_target *target, struct str value)
 {
     static const struct param_choice choices[] = {
-        {"7BIT",       SMTP_BODY_7BIT      },
-        {"8BITMIME",   SMTP_BODY_8BITMIME  },
+        {"7BIT", SMTP_BODY_7BIT},
+        {"8BITMIME", SMTP_BODY_8BITMIME},
         {"BINARYMIME", SMTP_BODY_BINARYMIME},
     };
     unsigned meaning = SMTP_BODY_NONE;
@@ -189,10 +189,10 @@ static bool handle_envid(struct param_target *target, struct str value)
 static bool handle_notify(struct param_target *target, struct str value)
 {
     static const struct param_choice choices[] = {
-        {"NEVER",   SMTP_NOTIFY_NEVER  },
+        {"NEVER", SMTP_NOTIFY_NEVER},
         {"SUCCESS", SMTP_NOTIFY_SUCCESS},
         {"FAILURE", SMTP_NOTIFY_FAILURE},
-        {"DELAY",   SMTP_NOTIFY_DELAY  },
+        {"DELAY", SMTP_NOTIFY_DELAY},
     };
     struct str item, rest = value;
     unsigned flags = 0;
@@ -235,13 +235,13 @@ static bool handle_orcpt(struct param_target *target, struct str value)
 }
 
 static const struct param_def param_defs[] = {
-    {"SIZE",     PARAM_OF_MAIL, PARAM_WITH_VALUE,    handle_size    },
-    {"BODY",     PARAM_OF_MAIL, PARAM_WITH_VALUE,    handle_body    },
+    {"SIZE", PARAM_OF_MAIL, PARAM_WITH_VALUE, handle_size},
+    {"BODY", PARAM_OF_MAIL, PARAM_WITH_VALUE, handle_body},
     {"SMTPUTF8", PARAM_OF_MAIL, PARAM_WITHOUT_VALUE, handle_smtputf8},
-    {"RET",      PARAM_OF_MAIL, PARAM_WITH_VALUE,    handle_ret     },
-    {"ENVID",    PARAM_OF_MAIL, PARAM_WITH_VALUE,    handle_envid   },
-    {"NOTIFY",   PARAM_OF_RCPT, PARAM_WITH_VALUE,    handle_notify  },
-    {"ORCPT",    PARAM_OF_RCPT, PARAM_WITH_VALUE,    handle_orcpt   },
+    {"RET", PARAM_OF_MAIL, PARAM_WITH_VALUE, handle_ret},
+    {"ENVID", PARAM_OF_MAIL, PARAM_WITH_VALUE, handle_envid},
+    {"NOTIFY", PARAM_OF_RCPT, PARAM_WITH_VALUE, handle_notify},
+    {"ORCPT", PARAM_OF_RCPT, PARAM_WITH_VALUE, handle_orcpt},
 };
 
 static const struct param_def *find_def(enum param_command command, struct str keyword)

@@ -108,10 +108,15 @@ static int configure(struct db *db, enum db_mode mode, bool is_durable)
 
 int db_open(const char *path, enum db_mode mode, bool is_durable, struct db **out_db)
 {
+    static bool is_configured;
     struct db *db = xcalloc(1, sizeof(*db));
     int flags =
         mode == DB_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
 
+    /* Statistics of memory take a global lock for every allocation. Refused once SQLite runs. */
+    if (!is_configured)
+        (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    is_configured = true;
     int rc = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
     int r = rc == SQLITE_OK ? configure(db, mode, is_durable) : note_error(db, rc, path);
     if (r < 0) {

@@ -2,6 +2,7 @@
 #include "store/directory.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/cursor.h"
 #include "mail/address.h"
@@ -61,6 +62,18 @@ struct walk {
 
 static int walk_address(struct walk *w, struct str local, struct str domain, int depth);
 
+/* Doubles the room for targets; the old list stays in the arena until it ends. */
+static void grow_targets(struct walk *w)
+{
+    struct directory_result *out = w->out;
+    struct directory_target *bigger =
+        arena_alloc(w->arena, MAX(out->count * 2, (size_t)4) * sizeof(*bigger));
+
+    if (out->count > 0)
+        memcpy(bigger, out->targets, out->count * sizeof(*bigger));
+    out->targets = bigger;
+}
+
 static void add_target(struct walk *w, int64_t account, struct str address, struct str domain)
 {
     struct directory_result *out = w->out;
@@ -74,6 +87,9 @@ static void add_target(struct walk *w, int64_t account, struct str address, stru
         out->kind = RECIPIENT_ALIAS_LOOP;
         return;
     }
+    /* Full at 0, 4, 8, 16, ... */
+    if (out->count == 0 || (out->count >= 4 && (out->count & (out->count - 1)) == 0))
+        grow_targets(w);
     out->targets[out->count++] = (struct directory_target){.account = account,
                                                            .address = arena_str(w->arena, address),
                                                            .domain = arena_str(w->arena, domain)};
@@ -200,8 +216,7 @@ int directory_resolve(struct db *db, struct arena *arena, struct str local, stru
 {
     struct walk w = {.db = db, .arena = arena, .separators = separators, .out = out};
 
-    out->count = 0;
-    out->kind = RECIPIENT_UNKNOWN_USER;
+    *out = (struct directory_result){.kind = RECIPIENT_UNKNOWN_USER};
     int r = domain.len > 0 ? directory_has_domain(db, domain) : find_primary(db, arena, &domain);
     if (r < 0)
         return r;

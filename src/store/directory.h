@@ -30,8 +30,8 @@ struct directory_target {
 
 struct directory_result {
     enum recipient_kind kind;
-    struct directory_target targets[DIRECTORY_TARGETS_MAX];
-    size_t count; /* without repetitions; at least 1 for RECIPIENT_LOCAL */
+    struct directory_target *targets; /* in the arena of the resolution */
+    size_t count;                     /* without repetitions; at least 1 for RECIPIENT_LOCAL */
 };
 
 /* Finds where local@domain leads. An empty domain is the primary one (bare Postmaster). Views live

@@ -266,7 +266,7 @@ static void *run_writer(void *arg)
 static void run_read(struct executor *e, struct job *job, struct db *db)
 {
     bool is_write = job->verb->kind == VERB_WRITE;
-    verb_handler *handler = is_write ? job->verb->prepare : job->verb->handler;
+    verb_handler *handler = is_write ? job_prepare_handler(job) : job->verb->handler;
 
     job->db = db;
     job->now_ms = clock_real_ms();
@@ -304,7 +304,7 @@ static void *run_reader(void *arg)
 
 int executor_submit(struct executor *e, struct job *job)
 {
-    bool is_read_first = job->verb->kind == VERB_READ || job->verb->prepare != NULL;
+    bool is_read_first = job->verb->kind == VERB_READ || job_prepare_handler(job) != NULL;
 
     return queue_put(is_read_first ? &e->reads : &e->writes, job);
 }

@@ -37,6 +37,11 @@ struct cursor job_args(const struct job *job)
     return cursor_from(str_from_mem(job->payload, job->payload_bytes));
 }
 
+verb_handler *job_prepare_handler(const struct job *job)
+{
+    return job->has_spool ? job->verb->prepare_spool : job->verb->prepare;
+}
+
 int job_fail(struct job *job, int error, const char *fmt, ...)
 {
     va_list args;

@@ -34,9 +34,11 @@ struct verb {
     unsigned roles; /* enum rpc_role bits that may call it */
     enum verb_kind kind;
     verb_handler *handler;
-    /* For writes: runs before, on a reader thread (hashing, finishing a spool file); may be NULL.
+    /* For writes: runs before, on a reader thread (hashing); may be NULL.
      */
     verb_handler *prepare;
+    verb_handler *prepare_spool; /* the same, only for requests that bring a spool file */
+    bool changes_directory; /* recipients may lead elsewhere after it */
 };
 
 struct job {
@@ -59,6 +61,7 @@ struct job {
     bool has_body;                 /* it stored bytes: the segment's sync is about it, too */
     void (*on_done)(struct store *store,
                     struct job *job); /* instead of a reply, on the loop thread */
+    uint64_t generation;              /* of the directory when the job was submitted */
     void *extra;                      /* of the verb: prepared values in the arena */
 };
 
@@ -67,5 +70,7 @@ enum { JOB_ARENA_MAX_BYTES = 4 * 1024 * 1024, JOB_REPLY_MAX_BYTES = 1024 * 1024 
 struct job *job_new(const struct verb *verb, struct str payload);
 void job_free(struct job *job);
 struct cursor job_args(const struct job *job);
+/* What has to run on a reader thread before the write, or NULL. */
+verb_handler *job_prepare_handler(const struct job *job);
 /* Sets the reply to a text for people and returns `error` (negative errno). */
 int job_fail(struct job *job, int error, const char *fmt, ...) ATTR_PRINTF(3, 4);

@@ -9,6 +9,7 @@
 
 #include "base/ip.h"
 #include "base/log.h"
+#include "store/recipient_cache.h"
 #include "store/session_count.h"
 #include "store/verbs.h"
 
@@ -44,6 +45,7 @@ struct store_server {
     struct list conns;
     size_t conn_count;
     struct session_count *sessions;
+    struct recipient_cache recipients;
     struct loop_watch done_watch;
     struct loop_watch listen_watch;
     struct pending_reload reload;
@@ -229,6 +231,28 @@ static int serve_on_loop(struct store_conn *conn, const struct verb *verb,
     return r == -EBADMSG ? r : 0;
 }
 
+static bool answer_from_cache(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    struct str answer = recipient_cache_get(&conn->server->recipients, frame->payload);
+
+    if (answer.len == 0 || store_check_room(conn->server->config.store) < 0)
+        return false;
+    reply(conn, frame->call_id, 0, answer);
+    return true;
+}
+
+/* Keeps what a finished job tells about recipients. */
+static void note_directory(struct store_server *s, const struct job *job)
+{
+    if (job->status < 0)
+        return;
+    if (job->verb->changes_directory)
+        recipient_cache_forget(&s->recipients);
+    if (job->verb == verb_find(STORE_RECIPIENT_CHECK))
+        recipient_cache_put(&s->recipients, str_from_mem(job->payload, job->payload_bytes),
+                            buf_str(&job->reply), job->generation);
+}
+
 static int on_frame(struct rpc_channel *channel, const struct rpc_frame *frame)
 {
     struct store_conn *conn = CONTAINER_OF(channel, struct store_conn, channel);
@@ -242,7 +266,10 @@ static int on_frame(struct rpc_channel *channel, const struct rpc_frame *frame)
     }
     if (verb->kind == VERB_LOOP)
         return serve_on_loop(conn, verb, frame);
+    if (frame->code == STORE_RECIPIENT_CHECK && answer_from_cache(conn, frame))
+        return 0;
     struct job *job = job_new(verb, frame->payload);
+    job->generation = conn->server->recipients.generation;
     int r = find_spool(conn, job, frame->code);
     if (r < 0) {
         job_free(job);
@@ -302,6 +329,7 @@ static void finish_job(struct store_server *s, struct job *job)
     struct store *store = s->config.store;
     struct store_conn *conn = job->conn;
 
+    note_directory(s, job);
     if (job->status >= 0)
         trace_db_record(store->trace, buf_str(&job->trace));
     if (job->on_done != NULL)
@@ -349,6 +377,7 @@ int store_server_new(const struct store_server_config *config, struct store_serv
 
     s->config = *config;
     list_init(&s->conns);
+    recipient_cache_init(&s->recipients);
     s->sessions = session_count_new(config->max_sessions, config->max_sessions_per_address);
     s->done_watch.fd = executor_event_fd(config->store->executor);
     s->done_watch.on_ready = on_done_ready;
@@ -386,6 +415,7 @@ void store_server_free(struct store_server *s)
         close(s->listen_watch.fd);
     }
     session_count_free(s->sessions);
+    recipient_cache_done(&s->recipients);
     free(s);
 }
 
@@ -435,6 +465,8 @@ void store_server_set_limits(struct store_server *s, unsigned max_sessions,
                              unsigned max_sessions_per_address)
 {
     session_count_set_limits(s->sessions, max_sessions, max_sessions_per_address);
+    /* The separators between user and detail may have changed. */
+    recipient_cache_forget(&s->recipients);
 }
 
 void store_server_reload_done(struct store_server *s, uint64_t token, int status, struct str text)

@@ -36,18 +36,18 @@ int verb_status(struct store *store, struct job *job)
     static const struct {
         const char *key, *sql;
     } queries[] = {
-        {"domains",            "SELECT COUNT(*) FROM domain"                   },
-        {"accounts",           "SELECT COUNT(*) FROM account"                  },
-        {"aliases",            "SELECT COUNT(DISTINCT lookup) FROM alias"      },
-        {"messages",           "SELECT COALESCE(SUM(messages), 0) FROM mailbox"},
-        {"mail_bytes",         "SELECT COALESCE(SUM(bytes), 0) FROM mailbox"   },
-        {"expunged_kept",      "SELECT COUNT(*) FROM expunged WHERE body <> 0" },
-        {"queued_messages",    "SELECT COUNT(*) FROM queue"                    },
-        {"queued_recipients",  "SELECT COUNT(*) FROM recipient"                },
-        {"damaged_messages",   "SELECT COUNT(*) FROM body WHERE state = 1"     },
-        {"segments",           "SELECT COUNT(*) FROM segment"                  },
-        {"segment_bytes",      "SELECT COALESCE(SUM(bytes), 0) FROM segment"   },
-        {"segment_live_bytes", "SELECT COALESCE(SUM(live), 0) FROM segment"    },
+        {"domains", "SELECT COUNT(*) FROM domain"},
+        {"accounts", "SELECT COUNT(*) FROM account"},
+        {"aliases", "SELECT COUNT(DISTINCT lookup) FROM alias"},
+        {"messages", "SELECT COALESCE(SUM(messages), 0) FROM mailbox"},
+        {"mail_bytes", "SELECT COALESCE(SUM(bytes), 0) FROM mailbox"},
+        {"expunged_kept", "SELECT COUNT(*) FROM expunged WHERE body <> 0"},
+        {"queued_messages", "SELECT COUNT(*) FROM queue"},
+        {"queued_recipients", "SELECT COUNT(*) FROM recipient"},
+        {"damaged_messages", "SELECT COUNT(*) FROM body WHERE state = 1"},
+        {"segments", "SELECT COUNT(*) FROM segment"},
+        {"segment_bytes", "SELECT COALESCE(SUM(bytes), 0) FROM segment"},
+        {"segment_live_bytes", "SELECT COALESCE(SUM(live), 0) FROM segment"},
     };
     struct executor_stats stats;
 

@@ -19,7 +19,7 @@ struct plan {
     struct store *store;
     struct job *job;
     struct deliver_request request;
-    struct directory_result *found;
+    struct directory_result found; /* of the recipient at hand */
     int64_t *accounts;
     size_t account_count;
     struct buf remotes; /* lp address, lp domain, u32 index of the recipient it came from */
@@ -30,6 +30,7 @@ struct plan {
 int verb_recipient_check(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
+    struct directory_result found;
     struct arena scratch;
 
     struct str local = cursor_lp(&c);
@@ -40,12 +41,11 @@ int verb_recipient_check(struct store *store, struct job *job)
     if (r < 0)
         return r;
     arena_init(&scratch, DIRECTORY_ARENA_BYTES);
-    struct directory_result *found = arena_alloc(&job->arena, sizeof(*found));
     r = directory_resolve(job->db, &scratch, local, domain,
-                          store->settings->smtp_recipient_separators, found);
+                          store->settings->smtp_recipient_separators, &found);
     arena_done(&scratch);
-    buf_put_u8(&job->reply, (uint8_t)found->kind);
-    buf_put_u32(&job->reply, (uint32_t)found->count);
+    buf_put_u8(&job->reply, (uint8_t)found.kind);
+    buf_put_u32(&job->reply, (uint32_t)found.count);
     return r;
 }
 
@@ -59,16 +59,14 @@ int verb_spool_write(struct store *store, struct job *job)
     return r < 0 ? r : spool_write(job->extra, cursor_rest(&c));
 }
 
-/* On a reader thread: a spool file is made durable before it waits for the writer. */
-int verb_deliver_prepare(struct store *store, struct job *job)
+/* On a reader thread: a spool file is made durable before it waits for the writer. Deliver and
+ * append both begin with the message id. */
+int verb_finish_spool(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
 
     int r = store_check_room(store);
-    if (r < 0 || !job->has_spool)
-        return r;
-    uint64_t message_id = cursor_u64(&c);
-    return spool_finish(&job->spool, message_id, &job->spool_place);
+    return r < 0 ? r : spool_finish(&job->spool, cursor_u64(&c), &job->spool_place);
 }
 
 static void trace_start(struct plan *p, struct str event, struct str address, size_t *out_at)
@@ -152,8 +150,8 @@ static int plan_targets(struct plan *p, size_t index, struct str recipient)
 {
     int r = 0;
 
-    for (size_t i = 0; r >= 0 && i < p->found->count; i++) {
-        const struct directory_target *t = &p->found->targets[i];
+    for (size_t i = 0; r >= 0 && i < p->found.count; i++) {
+        const struct directory_target *t = &p->found.targets[i];
         if (t->account == 0) {
             r = add_remote(p, t->address, t->domain, index);
             continue;
@@ -175,10 +173,10 @@ static int plan_recipient(struct plan *p, size_t index)
     buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
     print_recipient(to, &printed);
     int r = directory_resolve(p->job->db, &scratch, to->local, to->domain,
-                              p->store->settings->smtp_recipient_separators, p->found);
-    if (r == 0 && p->found->kind == RECIPIENT_REMOTE && to->is_relay)
+                              p->store->settings->smtp_recipient_separators, &p->found);
+    if (r == 0 && p->found.kind == RECIPIENT_REMOTE && to->is_relay)
         r = add_remote(p, buf_str(&printed), to->domain, index);
-    else if (r == 0 && p->found->kind == RECIPIENT_LOCAL)
+    else if (r == 0 && p->found.kind == RECIPIENT_LOCAL)
         r = plan_targets(p, index, buf_str(&printed));
     else if (r == 0)
         r = job_fail(p->job, -ENOENT, "%s is gone since it was accepted", buf_c_str(&printed));
@@ -269,13 +267,14 @@ int verb_deliver(struct store *store, struct job *job)
     struct plan p = {.store = store, .job = job};
     struct cursor c = job_args(job);
 
-    int r = wire_get_deliver(&c, &job->arena, &p.request);
+    int r = store_check_room(store);
+    if (r == 0)
+        r = wire_get_deliver(&c, &job->arena, &p.request);
     if (r < 0)
         return r;
     if ((p.request.spool != 0) != job->has_spool ||
         (job->has_spool && p.request.prefix_bytes > job->spool_place.length))
         return -EBADMSG;
-    p.found = arena_alloc(&job->arena, sizeof(*p.found));
     buf_init(&p.remotes, QUEUED_MAX * 600);
     r = run_plan(&p);
     buf_done(&p.remotes);

@@ -190,11 +190,6 @@ int verb_message_read(struct store *store, struct job *job)
     return r;
 }
 
-int verb_message_append_prepare(struct store *store, struct job *job)
-{
-    return verb_deliver_prepare(store, job);
-}
-
 /* message.append: struct append_request -> u64 uid */
 int verb_message_append(struct store *store, struct job *job)
 {

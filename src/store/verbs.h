@@ -15,7 +15,7 @@ verb_handler verb_ping;
 
 verb_handler verb_recipient_check;
 verb_handler verb_spool_write;
-verb_handler verb_deliver_prepare;
+verb_handler verb_finish_spool;
 verb_handler verb_deliver;
 verb_handler verb_trace_add;
 verb_handler verb_trace_query;
@@ -37,7 +37,6 @@ verb_handler verb_alias_remove;
 verb_handler verb_mailbox_list;
 verb_handler verb_message_list;
 verb_handler verb_message_read;
-verb_handler verb_message_append_prepare;
 verb_handler verb_message_append;
 verb_handler verb_message_expunge;
 verb_handler verb_message_undelete;

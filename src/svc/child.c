@@ -2,6 +2,7 @@
 #include "svc/child.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,6 +143,9 @@ int child_run(const struct service *service)
     child.buffer = xmalloc(FDPASS_MAX_BYTES);
     (void)snprintf(title, sizeof(title), "hk-%s", service->name);
     (void)prctl(PR_SET_NAME, title);
+    /* Buffers of messages come and go all the time: do not give their pages back at once. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 4 << 20);
     signal(SIGPIPE, SIG_IGN);
     /* The terminal's Ctrl-C reaches the whole group; the master decides what it means. */
     signal(SIGINT, SIG_IGN);
@@ -158,7 +162,8 @@ int child_run(const struct service *service)
     service->finish();
     fiber_pool_done();
     free(child.buffer);
-    /* Exit handlers (the leak checker of sanitized builds) want system calls that the sandbox denies. */
+    /* Exit handlers (the leak checker of sanitized builds) want system calls that the sandbox
+     * denies. */
     _exit(r < 0);
 }
 

@@ -194,9 +194,7 @@ static void add_listener(int fd)
         return;
     }
     struct listener *l = &self.listeners[self.listener_count++];
-    *l = (struct listener){
-        .watch = {.fd = fd, .on_ready = on_listener_ready}
-    };
+    *l = (struct listener){.watch = {.fd = fd, .on_ready = on_listener_ready}};
     int r = loop_watch_add_listener(&l->watch);
     l->is_watched = r == 0;
     if (r < 0)

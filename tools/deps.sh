@@ -21,6 +21,7 @@ build    libseccomp-dev      sandbox of the workers
 build    libidn2-dev         domain names in any script
 build    libunistring-dev    Unicode normalisation
 build    libjansson-dev      --json output
+build    libarchive-dev      backup files
 build    zlib1g-dev          checksums and compressed bodies
 check    libcmocka-dev       unit tests
 check    python3             test runner, chat scenarios, sinks

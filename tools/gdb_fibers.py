@@ -40,7 +40,8 @@ class Fibers(gdb.Command):
             state = 'parked' if fiber['is_parked'] else 'ready or running'
             where = ''
             if fiber['is_parked']:
-                where = gdb.execute('info symbol %d' % saved_registers(fiber)['rip'], to_string=True)
+                address = saved_registers(fiber)['rip']
+                where = gdb.execute('info symbol %d' % address, to_string=True)
             print('%4d %-12s %-16s %s' % (number, fiber['name'].string(), state, where.strip()))
 
 

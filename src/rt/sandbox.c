@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <pwd.h>
 #include <seccomp.h>
@@ -138,6 +139,27 @@ int sandbox_drop_user(const char *user)
     /* A process that can still become root has dropped nothing. */
     ASSERT(uid == 0 || setuid(0) < 0);
     return 0;
+}
+
+void sandbox_keep_supervisor(void)
+{
+    static const int kept[] = {CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN,
+                               CAP_DAC_READ_SEARCH};
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {{0}};
+
+    if (geteuid() != 0)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        sets[0].permitted |= 1U << kept[i];
+    sets[0].effective = sets[0].inheritable = sets[0].permitted;
+    /* The bounding set is what root gets back at an exec. */
+    for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
+        if (cap >= 32 || (sets[0].permitted & 1U << cap) == 0)
+            (void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+    }
+    if (syscall(SYS_capset, &header, sets) < 0)
+        LOG(LOG_WARNING, "sandbox.capabilities-kept", LOG_ERR(-errno));
 }
 
 static int allow(scmp_filter_ctx filter, const char *const *names)

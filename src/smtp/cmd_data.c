@@ -158,11 +158,7 @@ struct reply smtp_cmd_bdat(struct smtp_session *s, struct str args)
         return finish(s, explain_read(s, r));
     if (refusal.code != 0)
         return refusal;
-    if (chunk.is_last) {
-        data_scan_finish(&in->scan, &in->text);
-        return finish(s, smtp_intake_finish(s));
-    }
-    if (in->is_too_big)
+    if (chunk.is_last || in->is_too_big)
         return finish(s, smtp_intake_finish(s));
     return reply_printf(&s->command_arena, 250, "2.0.0", "%llu bytes received",
                         (unsigned long long)chunk.bytes);

@@ -10,7 +10,7 @@ static struct reply explain_address(struct smtp_session *s, enum address_error e
 {
     if (e == ADDRESS_NEEDS_SMTPUTF8)
         return reply_of(553, "5.6.7", "An address that is not ASCII needs SMTPUTF8 at MAIL FROM");
-    return reply_printf(&s->command_arena, e == ADDRESS_BAD_SYNTAX ? 501 : 553,
+    return reply_printf(&s->command_arena, e == ADDRESS_TOO_LONG ? 553 : 501,
                         is_sender ? "5.1.7" : "5.1.3", "Bad %s: %s", what, address_error_text(e));
 }
 

@@ -31,6 +31,7 @@ void smtp_intake_open(struct smtp_session *s, enum data_mode mode)
     in->deadline_ms = clock_mono_ms() + settings->smtp_message_timeout;
     in->mime = mime_scanner_new();
     buf_init(&in->text, TEXT_MAX_BYTES);
+    header_filter_init(&in->filter);
     data_scan_init(&in->scan, mode, settings->smtp_bare_newline == SETTINGS_BARE_NEWLINE_NORMALISE);
     put_own_header(s);
 }
@@ -78,12 +79,26 @@ static void note_limits(struct smtp_session *s)
         buf_reset(&in->text);
 }
 
+/* Scans a piece into the text; through the filter as long as the header lasts. */
+static size_t scan_piece(struct smtp_intake *in, struct str piece)
+{
+    struct buf header;
+
+    if (header_filter_is_done(&in->filter))
+        return data_scan_feed(&in->scan, piece, &in->text);
+    buf_init(&header, 2 * FEED_PIECE_BYTES + 16);
+    size_t taken = data_scan_feed(&in->scan, piece, &header);
+    header_filter_feed(&in->filter, buf_str(&header), &in->text);
+    buf_done(&header);
+    return taken;
+}
+
 static size_t feed_piece(struct smtp_session *s, struct str piece)
 {
     struct smtp_intake *in = &s->transaction.intake;
     size_t before = in->text.len;
 
-    size_t taken = data_scan_feed(&in->scan, piece, &in->text);
+    size_t taken = scan_piece(in, piece);
     in->bytes += taken;
     mime_scanner_feed(in->mime, str_sub(buf_str(&in->text), before, in->text.len));
     note_limits(s);
@@ -103,6 +118,19 @@ size_t smtp_intake_feed(struct smtp_session *s, struct str input)
         at += feed_piece(s, piece);
     }
     return at;
+}
+
+static void end_text(struct smtp_intake *in)
+{
+    struct buf rest;
+    size_t before = in->text.len;
+
+    buf_init(&rest, 16);
+    data_scan_finish(&in->scan, &rest);
+    header_filter_feed(&in->filter, buf_str(&rest), &in->text);
+    header_filter_finish(&in->filter, &in->text);
+    buf_done(&rest);
+    mime_scanner_feed(in->mime, str_sub(buf_str(&in->text), before, in->text.len));
 }
 
 /* What is wrong with the message as a whole; code 0: nothing. */
@@ -196,6 +224,7 @@ struct reply smtp_intake_finish(struct smtp_session *s)
     struct smtp_intake *in = &s->transaction.intake;
     char id[ID_TEXT_CHARS + 1];
 
+    end_text(in);
     struct reply reply = judge(s);
     if (reply.code != 0)
         return reply;

@@ -16,6 +16,7 @@
 #include "rt/stream.h"
 #include "smtp/backend.h"
 #include "smtp/data_scan.h"
+#include "smtp/header_filter.h"
 #include "smtp/policy.h"
 #include "smtp/reply.h"
 
@@ -38,6 +39,7 @@ struct smtp_intake {
     int error;      /* the first failure of the backend; the rest is read and dropped */
     bool is_too_big;
     struct data_scan scan;
+    struct header_filter filter;
     struct mime_scanner *mime;
     int64_t deadline_ms;
 };

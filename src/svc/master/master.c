@@ -22,6 +22,7 @@
 #include "config.h"
 #include "rt/fdpass.h"
 #include "rt/loop.h"
+#include "rt/sandbox.h"
 #include "svc/control.h"
 #include "svc/master/children.h"
 #include "svc/master/listen.h"
@@ -520,6 +521,8 @@ static int prepare(void)
     if (r < 0)
         fprintf(stderr, "hikyaku: %s\n", buf_c_str(&text));
     buf_done(&text);
+    if (r == 0)
+        sandbox_keep_supervisor();
     return r;
 }
 

@@ -21,8 +21,7 @@ static void run(fiber_fn *fn, void *arg)
     assert_int_equal(fiber_spawn(&roots, "test", fn, arg), 0);
     loop_run();
     loop_done();
-    assert_int_equal(roots.count,
-                     1); /* the root that stopped the loop is reaped on the next turn */
+    assert_int_equal(roots.count, 0);
 }
 
 struct sleeper {

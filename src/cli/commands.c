@@ -1,0 +1,156 @@
+/*
+ * The one table of commands: what can be typed, what help says of it, who does it. Parsing, help,
+ * suggestions and completion all follow from these rows.
+ */
+#include "cli/commands.h"
+
+static const struct cli_option init_options[] = {
+    {"--hostname", "NAME", "this machine's full name, such as mx.example.jp"},
+    {"--domain", "NAME", "the first domain whose mail is taken, such as example.jp"},
+    {"--dir", "DIR", "keep everything below DIR; default: the system's own folders"},
+    {"--address", "ADDRESS", "listen on this address only; default: on all of them"},
+    {"--port-offset", "N", "listen on port 25 + N: to try without being root"},
+    {"--user", "USER", "whom the server becomes when root starts it"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option demo_options[] = {
+    {"--once", NULL, "end after one round, with status 0 if all went well"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option domain_set_options[] = {
+    {"--catch-all", "ADDRESS", "mail to unknown users of the domain goes to ADDRESS"},
+    {"--no-catch-all", NULL, "mail to unknown users is refused"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option account_add_options[] = {
+    {"--password-stdin", NULL, "the password is the first line of standard input"},
+    {"--no-password", NULL, "nobody can log in; mail is kept"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option account_password_options[] = {
+    {"--password-stdin", NULL, "the password is the first line of standard input"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option account_remove_options[] = {
+    {"--with-mail", NULL, "also when there are messages: they are gone for good"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option mailbox_show_options[] = {
+    {"--raw", NULL, "the exact bytes of the message"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option export_options[] = {
+    {"--format", "FORMAT", "mbox or maildir"},
+    {"--mailbox", "NAME", "only this mailbox; default: INBOX for mbox, all for Maildir"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option import_options[] = {
+    {"--format", "FORMAT", "mbox or maildir"},
+    {"--mailbox", "NAME", "into this mailbox; default: INBOX, and a Maildir's folders as such"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option trace_options[] = {
+    {"--since", "TIME", "what happened since then: 45min, 2h, 7d"},
+    {"--limit", "N", "at most N events, the newest"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option backup_options[] = {
+    {"--force", NULL, "overwrite FILE"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option restore_options[] = {
+    {"--dir", "DIR", "fill this data folder instead of that of the configuration"},
+    {NULL, NULL, NULL},
+};
+
+enum { MANY = 1000 };
+
+static const struct cli_command commands[] = {
+    {"init", "--hostname NAME --domain NAME [--dir DIR] [--address ADDRESS] [--port-offset N]",
+     "first set-up: folders, configuration, domain; prints the DNS records", cmd_init, 0, 0, 0,
+     init_options, NULL},
+    {"serve", "", "run the server in the foreground", cmd_serve, 0, 0, 0, NULL,
+     "SIGTERM stops it after its sessions have come to an end; SIGHUP is hikyaku reload."},
+    {"demo", "[--once]", "throwaway server on 127.0.0.1, two users, mail flowing", cmd_demo, 0, 0,
+     0, demo_options, NULL},
+
+    {"domain add", "NAME", "take mail for a domain", cmd_domain_add, CLI_CONNECTS, 1, 1, NULL,
+     "Brings an account postmaster@NAME with it."},
+    {"domain list", "", "the domains of this server", cmd_domain_list, CLI_CONNECTS | CLI_JSON, 0,
+     0, NULL, NULL},
+    {"domain set", "NAME --catch-all ADDRESS | --no-catch-all", "change a domain", cmd_domain_set,
+     CLI_CONNECTS, 1, 1, domain_set_options, NULL},
+    {"domain remove", "NAME", "take no more mail for a domain", cmd_domain_remove, CLI_CONNECTS, 1,
+     1, NULL, "Refused while the domain has accounts."},
+
+    {"account add", "ADDRESS [--password-stdin | --no-password]", "make an account",
+     cmd_account_add, CLI_CONNECTS, 1, 1, account_add_options,
+     "Asks for the password twice, unless an option says otherwise."},
+    {"account list", "", "the accounts of this server", cmd_account_list, CLI_CONNECTS | CLI_JSON,
+     0, 0, NULL, NULL},
+    {"account password", "ADDRESS [--password-stdin]", "set a new password", cmd_account_password,
+     CLI_CONNECTS, 1, 1, account_password_options, NULL},
+    {"account remove", "ADDRESS [--with-mail]", "remove an account", cmd_account_remove,
+     CLI_CONNECTS, 1, 1, account_remove_options, NULL},
+
+    {"alias add", "ADDRESS TARGET...", "another address for one or more targets", cmd_alias_add,
+     CLI_CONNECTS, 2, MANY, NULL,
+     "Targets may be elsewhere. ADDRESS \"@example.jp\" means all unknown users of the domain."},
+    {"alias list", "", "the aliases and where they go", cmd_alias_list, CLI_CONNECTS | CLI_JSON, 0,
+     0, NULL, NULL},
+    {"alias remove", "ADDRESS [TARGET...]", "remove an alias, or some of its targets",
+     cmd_alias_remove, CLI_CONNECTS, 1, MANY, NULL, NULL},
+
+    {"mailbox list", "ADDRESS", "the mailboxes of an account", cmd_mailbox_list,
+     CLI_CONNECTS | CLI_JSON, 1, 1, NULL, NULL},
+    {"mailbox show", "ADDRESS [MAILBOX] [UID]", "the messages of a mailbox, or one of them",
+     cmd_mailbox_show, CLI_CONNECTS | CLI_JSON, 1, 3, mailbox_show_options,
+     "Without MAILBOX it is INBOX. Flags: Seen, Answered, Flagged, Deleted, draft."},
+    {"mailbox export", "ADDRESS --format FORMAT [--mailbox NAME] PATH",
+     "write messages to an mbox file or a Maildir", cmd_mailbox_export, CLI_CONNECTS, 2, 2,
+     export_options,
+     "PATH must be new or empty; - is standard output, for mbox. Lines end in LF; \"From \" lines\n"
+     "are quoted as mboxrd does. A Maildir keeps dates as the files' times."},
+    {"mailbox import", "ADDRESS --format FORMAT [--mailbox NAME] PATH",
+     "add messages from an mbox file or a Maildir", cmd_mailbox_import, CLI_CONNECTS, 2, 2,
+     import_options,
+     "PATH - is standard input, for mbox. Flags and dates are kept. Nothing is compared with what\n"
+     "is there: importing a second time adds everything again."},
+    {"mailbox expunge", "ADDRESS MAILBOX UID", "remove a message", cmd_mailbox_expunge,
+     CLI_CONNECTS, 3, 3, NULL, NULL},
+    {"mailbox undelete", "ADDRESS MAILBOX UID", "bring an expunged message back",
+     cmd_mailbox_undelete, CLI_CONNECTS, 3, 3, NULL,
+     "Possible until store.expunged_retention ends. It gets a new UID."},
+
+    {"trace", "ID | ADDRESS | --since TIME [--limit N]", "what became of a message", cmd_trace,
+     CLI_CONNECTS | CLI_JSON, 0, 1, trace_options,
+     "ID is that of a message or a session, as replies, headers and the log have it."},
+    {"status", "", "the running server in numbers", cmd_status, CLI_CONNECTS | CLI_JSON, 0, 0, NULL,
+     NULL},
+    {"reload", "", "let the server read its configuration again", cmd_reload, CLI_CONNECTS, 0, 0,
+     NULL, NULL},
+    {"backup", "FILE [--force]", "write everything into one file while the server runs", cmd_backup,
+     CLI_CONNECTS, 1, 1, backup_options,
+     "FILE is a tar archive. It is read back before this ends. Run it as root or as the server's\n"
+     "user."},
+    {"restore", "FILE [--dir DIR]", "fill an empty data folder from a backup", cmd_restore, 0, 1, 1,
+     restore_options,
+     "No server may be running. Where there is no configuration yet, that of the backup is put in\n"
+     "place."},
+    {"config check", "", "read the configuration and say what is wrong", cmd_config_check, 0, 0, 0,
+     NULL, NULL},
+    {"config show", "", "the settings in force", cmd_config_show, 0, 0, 0, NULL, NULL},
+    {"config sample", "", "a file in which every setting is explained", cmd_config_sample, 0, 0, 0,
+     NULL, NULL},
+    {"config man", "", "the manual page hikyaku.conf(5), in mdoc", cmd_config_man, 0, 0, 0, NULL,
+     NULL},
+    {"config help", "", "every setting, explained", cmd_config_help, 0, 0, 0, NULL, NULL},
+    {"version", "", "versions of the program and its libraries", cmd_version, CLI_JSON, 0, 0, NULL,
+     NULL},
+};
+
+const struct cli_command *cli_commands(size_t *out_count)
+{
+    *out_count = ARRAY_LEN(commands);
+    return commands;
+}

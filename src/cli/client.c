@@ -232,3 +232,29 @@ int client_do(struct client *c, unsigned verb, struct str payload, struct buf *o
 
     return r < 0 ? cli_fail("%s", c->error) : CLI_DONE;
 }
+
+int client_list(struct client *c, unsigned verb, client_row_fn *take_row, struct buf *out_rows)
+{
+    struct buf args, page;
+    int status;
+
+    buf_init(&args, CLIENT_ARGS_MAX_BYTES);
+    buf_init(&page, CLIENT_REPLY_MAX_BYTES);
+    /* From the start: empty keys, or the number 0. */
+    buf_put_u64(&args, 0);
+    buf_reset(out_rows);
+    do {
+        status = client_do(c, verb, buf_str(&args), &page);
+        struct cursor rows = cursor_from(buf_str(&page));
+        while (status == CLI_DONE && cursor_left(&rows) > 0 && cursor_status(&rows) == 0) {
+            buf_reset(&args);
+            take_row(&rows, &args);
+        }
+        buf_put_str(out_rows, buf_str(&page));
+    } while (status == CLI_DONE && page.len > 0);
+    if (status == CLI_DONE && buf_status(out_rows) < 0)
+        status = cli_fail("the list is too long to be shown");
+    buf_done(&args);
+    buf_done(&page);
+    return status;
+}

@@ -9,10 +9,13 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/cursor.h"
 #include "base/str.h"
 
 enum {
     CLIENT_REPLY_MAX_BYTES = 1024 * 1024,
+    CLIENT_LIST_MAX_BYTES = 1024 * 1024 * 1024,
+    CLIENT_ARGS_MAX_BYTES = 4096,
     CLIENT_TIMEOUT_MS = 60 * 1000,
     CLIENT_LONG_TIMEOUT_MS = 60 * 60 * 1000, /* copies a database, starts processes */
 };
@@ -37,6 +40,14 @@ void client_close(struct client *c);
  * closed. */
 MUST_CHECK int client_call(struct client *c, unsigned verb, struct str payload,
                            struct buf *out_reply);
+/* Reads one row of a list at the cursor and puts into `next_args` (empty) the request for what
+ * follows it.
+ */
+typedef void client_row_fn(struct cursor *c, struct buf *next_args);
+/* Calls a verb that lists in pages until the empty page; all rows are put into out_rows. As
+ * client_do. */
+MUST_CHECK int client_list(struct client *c, unsigned verb, client_row_fn *take_row,
+                           struct buf *out_rows);
 /* The same for commands: says on standard error what failed. CLI_DONE or CLI_FAILED. */
 MUST_CHECK int client_do(struct client *c, unsigned verb, struct str payload,
                          struct buf *out_reply);

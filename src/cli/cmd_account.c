@@ -68,7 +68,7 @@ int cmd_account_remove(struct cli *cli)
 }
 
 struct account_row {
-    struct str address;
+    struct str address, key;
     bool has_password;
     int64_t created_ms;
     uint64_t messages, bytes;
@@ -81,7 +81,16 @@ static bool take_account(struct cursor *c, struct account_row *out)
     out->created_ms = (int64_t)cursor_u64(c);
     out->messages = cursor_u64(c);
     out->bytes = cursor_u64(c);
+    out->key = cursor_lp(c);
     return cursor_status(c) == 0;
+}
+
+static void take_row(struct cursor *c, struct buf *next_args)
+{
+    struct account_row row;
+
+    if (take_account(c, &row))
+        buf_put_lp(next_args, row.key);
 }
 
 static int print_json(struct cursor *c)
@@ -123,8 +132,8 @@ int cmd_account_list(struct cli *cli)
 {
     struct buf reply;
 
-    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
-    int status = client_do(&cli->client, STORE_ACCOUNT_LIST, STR(""), &reply);
+    buf_init(&reply, CLIENT_LIST_MAX_BYTES);
+    int status = client_list(&cli->client, STORE_ACCOUNT_LIST, take_row, &reply);
     struct cursor c = cursor_from(buf_str(&reply));
     if (status == CLI_DONE && cli->args.is_json)
         status = print_json(&c);

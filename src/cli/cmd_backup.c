@@ -82,6 +82,14 @@ static int add_segments(struct bundle *b, const char *dir, struct str list, stru
     return r;
 }
 
+static void take_segment(struct cursor *c, struct buf *next_args)
+{
+    uint64_t segment = cursor_u64(c);
+
+    (void)cursor_u64(c);
+    buf_put_u64(next_args, segment);
+}
+
 static int write_bundle(const struct cli *cli, const char *path, struct str segments,
                         struct buf *out_error)
 {
@@ -106,15 +114,17 @@ static int write_bundle(const struct cli *cli, const char *path, struct str segm
 
 static int back_up(struct cli *cli, const char *tmp_path, struct bundle_facts *out_facts)
 {
-    struct buf reply, ignored, error;
+    struct buf segments, ignored, error;
 
-    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    buf_init(&segments, CLIENT_LIST_MAX_BYTES);
     buf_init(&ignored, CLIENT_REPLY_MAX_BYTES);
     buf_init(&error, ERROR_MAX_BYTES);
     cli->client.timeout_ms = CLIENT_LONG_TIMEOUT_MS;
-    int status = client_do(&cli->client, STORE_BACKUP_BEGIN, STR(""), &reply);
+    int status = client_do(&cli->client, STORE_BACKUP_BEGIN, STR(""), &ignored);
+    if (status == CLI_DONE)
+        status = client_list(&cli->client, STORE_BACKUP_SEGMENTS, take_segment, &segments);
     if (status == CLI_DONE) {
-        int r = write_bundle(cli, tmp_path, buf_str(&reply), &error);
+        int r = write_bundle(cli, tmp_path, buf_str(&segments), &error);
         if (r == 0)
             r = bundle_read(tmp_path, NULL, out_facts, &error);
         if (r < 0)
@@ -124,7 +134,7 @@ static int back_up(struct cli *cli, const char *tmp_path, struct bundle_facts *o
     }
     buf_done(&error);
     buf_done(&ignored);
-    buf_done(&reply);
+    buf_done(&segments);
     return status;
 }
 

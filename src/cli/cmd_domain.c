@@ -51,6 +51,14 @@ static bool take_domain(struct cursor *c, struct domain_row *out)
     return cursor_status(c) == 0;
 }
 
+static void take_domain_row(struct cursor *c, struct buf *next_args)
+{
+    struct domain_row row;
+
+    if (take_domain(c, &row))
+        buf_put_lp(next_args, row.name);
+}
+
 static int print_domains_json(struct cursor *c)
 {
     json_t *list = json_array();
@@ -92,8 +100,8 @@ int cmd_domain_list(struct cli *cli)
 {
     struct buf reply;
 
-    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
-    int status = client_do(&cli->client, STORE_DOMAIN_LIST, STR(""), &reply);
+    buf_init(&reply, CLIENT_LIST_MAX_BYTES);
+    int status = client_list(&cli->client, STORE_DOMAIN_LIST, take_domain_row, &reply);
     struct cursor c = cursor_from(buf_str(&reply));
     if (status == CLI_DONE && cli->args.is_json)
         status = print_domains_json(&c);
@@ -174,22 +182,44 @@ int cmd_alias_remove(struct cli *cli)
     return status;
 }
 
+struct alias_row {
+    struct str address, target, key;
+};
+
+static bool take_alias(struct cursor *c, struct alias_row *out)
+{
+    *out = (struct alias_row){.address = cursor_lp(c)};
+    out->target = cursor_lp(c);
+    out->key = cursor_lp(c);
+    return cursor_status(c) == 0;
+}
+
+static void take_alias_row(struct cursor *c, struct buf *next_args)
+{
+    struct alias_row row;
+
+    if (!take_alias(c, &row))
+        return;
+    buf_put_lp(next_args, row.key);
+    buf_put_lp(next_args, row.target);
+}
+
 /* Rows come sorted by alias: one JSON object for each, with its targets. */
 static int print_aliases_json(struct cursor *c)
 {
     json_t *list = json_array(), *targets = NULL;
     struct str last = STR("");
+    struct alias_row row;
 
-    while (cursor_left(c) > 0 && cursor_status(c) == 0) {
-        struct str address = cursor_lp(c), target = cursor_lp(c);
-        if (targets == NULL || !str_eq(address, last)) {
+    while (cursor_left(c) > 0 && take_alias(c, &row)) {
+        if (targets == NULL || !str_eq(row.address, last)) {
             targets = json_array();
             (void)json_array_append_new(
                 list,
-                json_pack("{s:o, s:o}", "address", cli_json_text(address), "targets", targets));
+                json_pack("{s:o, s:o}", "address", cli_json_text(row.address), "targets", targets));
         }
-        (void)json_array_append_new(targets, cli_json_text(target));
-        last = address;
+        (void)json_array_append_new(targets, cli_json_text(row.target));
+        last = row.address;
     }
     return cli_print_json(list);
 }
@@ -201,14 +231,14 @@ static void print_aliases(struct cursor *c)
         {"goes to", false, 0},
     };
     struct str last = STR("");
+    struct alias_row row;
     struct table table;
 
     table_init(&table, columns, ARRAY_LEN(columns));
-    while (cursor_left(c) > 0 && cursor_status(c) == 0) {
-        struct str address = cursor_lp(c), target = cursor_lp(c);
-        table_put(&table, str_eq(address, last) ? STR("") : address);
-        table_put(&table, target);
-        last = address;
+    while (cursor_left(c) > 0 && take_alias(c, &row)) {
+        table_put(&table, str_eq(row.address, last) ? STR("") : row.address);
+        table_put(&table, row.target);
+        last = row.address;
     }
     table_print(&table, "no aliases; add one: hikyaku alias add ADDRESS TARGET");
     table_done(&table);
@@ -218,8 +248,8 @@ int cmd_alias_list(struct cli *cli)
 {
     struct buf reply;
 
-    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
-    int status = client_do(&cli->client, STORE_ALIAS_LIST, STR(""), &reply);
+    buf_init(&reply, CLIENT_LIST_MAX_BYTES);
+    int status = client_list(&cli->client, STORE_ALIAS_LIST, take_alias_row, &reply);
     struct cursor c = cursor_from(buf_str(&reply));
     if (status == CLI_DONE && cli->args.is_json)
         status = print_aliases_json(&c);

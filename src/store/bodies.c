@@ -410,6 +410,9 @@ int bodies_read(struct bodies *b, const struct body_place *place, uint64_t id, i
     if (r == 0)
         r = read_all(o->fd, room, (size_t)length,
                      place->offset + BODIES_RECORD_HEADER_BYTES + from);
+    bool is_whole = from == 0 && length == place->length && length > 0;
+    if (r == 0 && is_whole && crc_add(0, str_from_mem(room, (size_t)length)) != place->crc)
+        r = -EBADMSG;
     if (r == 0)
         buf_commit(out, (size_t)length);
     release_segment(b, o);
@@ -454,4 +457,52 @@ int bodies_list(struct bodies *b, void (*fn)(void *arg, int64_t segment, bool is
     }
     closedir(dir);
     return 0;
+}
+
+int bodies_sync_segment(struct bodies *b, int64_t segment)
+{
+    char name[NAME_BYTES];
+    CLEANUP(cleanup_close)
+    int fd = openat(b->dir_fd, segment_name(name, segment, "seg"), O_RDWR | O_CLOEXEC);
+
+    /* One that is gone has nothing to sync; what it held is judged by its rows. */
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int bodies_sync_names(struct bodies *b)
+{
+    return fsync(b->dir_fd) < 0 ? -errno : 0;
+}
+
+int bodies_set_aside(struct bodies *b, int64_t segment)
+{
+    char from[NAME_BYTES], to[NAME_BYTES];
+    struct stat st;
+
+    segment_name(from, segment, "seg");
+    if (fstatat(b->dir_fd, from, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    if (st.st_size == 0)
+        return bodies_drop(b, segment);
+    if (renameat(b->dir_fd, from, b->dir_fd, segment_name(to, segment, "orphan")) < 0)
+        return -errno;
+    return 1;
+}
+
+void bodies_expire_orphans(struct bodies *b, int64_t before_s)
+{
+    DIR *dir = opendir(b->dir);
+    struct stat st;
+
+    for (struct dirent *e = dir != NULL ? readdir(dir) : NULL; e != NULL; e = readdir(dir)) {
+        if (!str_has_suffix_nocase(str_from_c(e->d_name), STR(".orphan")) ||
+            fstatat(b->dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        if ((int64_t)st.st_mtime < before_s)
+            (void)unlinkat(b->dir_fd, e->d_name, 0);
+    }
+    if (dir != NULL)
+        closedir(dir);
 }

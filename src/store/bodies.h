@@ -78,8 +78,9 @@ MUST_CHECK int spool_adopt(struct bodies *b, int64_t segment);
 
 /* --- reading, any thread --- */
 
-/* Appends `length` bytes from `from` of the body to `out`. 0; -ENOENT when the segment is gone
- * (look the place up again); -EBADMSG when the record is not what the place says; -EIO. */
+/* Appends `length` bytes from `from` of the body to `out`; a whole body is checked by its CRC. 0;
+ * -ENOENT when the segment is gone (look the place up again); -EBADMSG when the record is not what
+ * the place says; -EIO. */
 MUST_CHECK int bodies_read(struct bodies *b, const struct body_place *place, uint64_t id,
                            int64_t from, int64_t length, struct buf *out);
 /* Checks header and CRC of the whole record. 0, -ENOENT, -EBADMSG, -EIO. */
@@ -89,5 +90,14 @@ int64_t body_record_bytes(int64_t length);
 /* Calls fn for every segment and spool file in the folder. 0 or negative errno. */
 MUST_CHECK int bodies_list(struct bodies *b, void (*fn)(void *arg, int64_t segment, bool is_spool),
                            void *arg);
+/* Makes a segment that others wrote durable: at recovery. 0 or negative errno. */
+MUST_CHECK int bodies_sync_segment(struct bodies *b, int64_t segment);
+/* Makes the names in the folder durable. */
+MUST_CHECK int bodies_sync_names(struct bodies *b);
+/* A segment that no row knows: an empty one is removed, another is renamed to <number>.orphan. 1
+ * when it was renamed; 0; negative errno. */
+MUST_CHECK int bodies_set_aside(struct bodies *b, int64_t segment);
+/* Removes .orphan files that were written before this time (seconds since 1970). */
+void bodies_expire_orphans(struct bodies *b, int64_t before_s);
 /* Removes a left-over spool file. */
 void bodies_remove_spool(struct bodies *b, int64_t segment);

@@ -5,6 +5,7 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,17 +107,20 @@ static int configure(struct db *db, enum db_mode mode, bool is_durable)
     return r;
 }
 
+/* Statistics of memory take a global lock for every allocation. */
+static void configure_library(void)
+{
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int db_open(const char *path, enum db_mode mode, bool is_durable, struct db **out_db)
 {
-    static bool is_configured;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct db *db = xcalloc(1, sizeof(*db));
     int flags =
         mode == DB_WRITER ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
 
-    /* Statistics of memory take a global lock for every allocation. Refused once SQLite runs. */
-    if (!is_configured)
-        (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    is_configured = true;
+    (void)pthread_once(&once, configure_library);
     int rc = sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
     int r = rc == SQLITE_OK ? configure(db, mode, is_durable) : note_error(db, rc, path);
     if (r < 0) {

@@ -57,8 +57,22 @@ struct walk {
     struct arena *arena;
     const char *separators;
     struct directory_result *out;
+    struct directory_memory *memory; /* may be NULL */
+    struct map targets;              /* what is in out already */
+    struct buf followed;             /* lp keys of the aliases followed by this walk */
+    bool has_found;
     int steps; /* alias targets read so far */
 };
+
+void directory_memory_init(struct directory_memory *m)
+{
+    map_init(&m->followed, DIRECTORY_STEPS_MAX);
+}
+
+void directory_memory_done(struct directory_memory *m)
+{
+    map_done(&m->followed);
+}
 
 static int walk_address(struct walk *w, struct str local, struct str domain, int depth);
 
@@ -74,19 +88,26 @@ static void grow_targets(struct walk *w)
     out->targets = bigger;
 }
 
+/* Whether the target is new; then it is noted. */
+static bool note_target(struct walk *w, int64_t account, struct str address)
+{
+    struct str key = account != 0 ? str_from_mem(&account, sizeof(account)) : address;
+    static char mark;
+
+    return map_get(&w->targets, key) == NULL && map_set(&w->targets, key, &mark) == 0;
+}
+
 static void add_target(struct walk *w, int64_t account, struct str address, struct str domain)
 {
     struct directory_result *out = w->out;
 
-    for (size_t i = 0; i < out->count; i++) {
-        const struct directory_target *t = &out->targets[i];
-        if (t->account == account && (account != 0 || str_eq_nocase(t->address, address)))
-            return;
-    }
+    w->has_found = true;
     if (out->count == DIRECTORY_TARGETS_MAX) {
         out->kind = RECIPIENT_ALIAS_LOOP;
         return;
     }
+    if (!note_target(w, account, address))
+        return;
     /* Full at 0, 4, 8, 16, ... */
     if (out->count == 0 || (out->count >= 4 && (out->count & (out->count - 1)) == 0))
         grow_targets(w);
@@ -138,10 +159,16 @@ static int walk_alias(struct walk *w, struct str key, int depth)
 {
     struct buf targets;
 
+    if (w->memory != NULL && map_get(&w->memory->followed, key) != NULL) {
+        w->has_found = true;
+        return 1;
+    }
     buf_init(&targets, DIRECTORY_STEPS_MAX * 512);
     int r = read_targets(w, key, &targets);
-    if (r == 0 && targets.len > 0)
+    if (r == 0 && targets.len > 0) {
+        buf_put_lp(&w->followed, key);
         r = 1;
+    }
     struct cursor c = cursor_from(buf_str(&targets));
     while (r > 0 && cursor_left(&c) > 0 && w->out->kind != RECIPIENT_ALIAS_LOOP) {
         int walked = walk_target(w, cursor_lp(&c), depth + 1);
@@ -211,23 +238,50 @@ static int find_primary(struct db *db, struct arena *arena, struct str *out_doma
     return r;
 }
 
-int directory_resolve(struct db *db, struct arena *arena, struct str local, struct str domain,
-                      const char *separators, struct directory_result *out)
+/* What this walk followed need not be followed again for the message's other recipients. */
+static void remember(struct walk *w)
 {
-    struct walk w = {.db = db, .arena = arena, .separators = separators, .out = out};
+    struct cursor c = cursor_from(buf_str(&w->followed));
+    static char mark;
 
-    *out = (struct directory_result){.kind = RECIPIENT_UNKNOWN_USER};
-    int r = domain.len > 0 ? directory_has_domain(db, domain) : find_primary(db, arena, &domain);
+    while (w->memory != NULL && cursor_left(&c) > 0 && cursor_status(&c) == 0) {
+        /* One that does not fit is followed again: slower, not wrong. */
+        (void)!map_set(&w->memory->followed, cursor_lp(&c), &mark);
+    }
+}
+
+static int resolve(struct walk *w, struct str local, struct str domain)
+{
+    int r = domain.len > 0 ? directory_has_domain(w->db, domain)
+                           : find_primary(w->db, w->arena, &domain);
     if (r < 0)
         return r;
     if (r == 0) {
-        out->kind = RECIPIENT_REMOTE;
+        w->out->kind = RECIPIENT_REMOTE;
         return 0;
     }
-    r = walk_address(&w, local, domain, 0);
+    r = walk_address(w, local, domain, 0);
     if (r < 0)
         return r;
-    if (out->count > 0 && out->kind != RECIPIENT_ALIAS_LOOP)
-        out->kind = RECIPIENT_LOCAL;
+    if (w->has_found && w->out->kind != RECIPIENT_ALIAS_LOOP) {
+        w->out->kind = RECIPIENT_LOCAL;
+        remember(w);
+    }
     return 0;
+}
+
+int directory_resolve(struct db *db, struct arena *arena, struct str local, struct str domain,
+                      const char *separators, struct directory_memory *memory,
+                      struct directory_result *out)
+{
+    struct walk w = {
+        .db = db, .arena = arena, .separators = separators, .memory = memory, .out = out};
+
+    *out = (struct directory_result){.kind = RECIPIENT_UNKNOWN_USER};
+    map_init(&w.targets, DIRECTORY_TARGETS_MAX);
+    buf_init(&w.followed, DIRECTORY_STEPS_MAX * 512);
+    int r = resolve(&w, local, domain);
+    map_done(&w.targets);
+    buf_done(&w.followed);
+    return r;
 }

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/map.h"
 #include "store/db.h"
 #include "store/wire.h"
 
@@ -31,15 +32,25 @@ struct directory_target {
 struct directory_result {
     enum recipient_kind kind;
     struct directory_target *targets; /* in the arena of the resolution */
-    size_t count;                     /* without repetitions; at least 1 for RECIPIENT_LOCAL */
+    size_t count; /* without repetitions; at least 1 for RECIPIENT_LOCAL without memory */
 };
 
+/* What the recipients of one message have led to already: an alias is followed once, however many
+ * recipients name it (list, list+1, ...). Keys that were followed; the values mean nothing. */
+struct directory_memory {
+    struct map followed;
+};
+
+void directory_memory_init(struct directory_memory *m);
+void directory_memory_done(struct directory_memory *m);
+
 /* Finds where local@domain leads. An empty domain is the primary one (bare Postmaster). Views live
- * in `arena`, which must have room for DIRECTORY_ARENA_BYTES. `out` is large: allocate it. 0 or
+ * in `arena`, which must have room for DIRECTORY_ARENA_BYTES. With `memory` (which may be NULL),
+ * aliases that an earlier call followed give no targets again, but the kind stays true. 0 or
  * negative errno of the database. */
 MUST_CHECK int directory_resolve(struct db *db, struct arena *arena, struct str local,
                                  struct str domain, const char *separators,
-                                 struct directory_result *out);
+                                 struct directory_memory *memory, struct directory_result *out);
 /* The key of an address as people type it. 0; -EINVAL with the reason in *out_why. */
 MUST_CHECK int directory_key(struct arena *arena, struct str address, struct str *out_key,
                              struct str *out_printed, struct str *out_domain, const char **out_why);

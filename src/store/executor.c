@@ -154,8 +154,18 @@ static int wait_for_sync(struct executor *e)
 
 /* --- the writer --- */
 
+/* What the jobs of a group did, taken together. */
+struct group {
+    struct list *jobs;
+    size_t count;
+    int64_t before;      /* end of the active segment when it began */
+    int64_t added_bytes; /* appended by jobs that succeeded */
+    bool has_body;
+    bool has_moved;
+};
+
 /* Runs one job inside its savepoint. Negative when the whole group cannot go on. */
-static int run_write(struct executor *e, struct job *job, int64_t now_ms)
+static int run_write(struct executor *e, struct group *g, struct job *job, int64_t now_ms)
 {
     struct db *db = e->config.writer_db;
 
@@ -166,21 +176,30 @@ static int run_write(struct executor *e, struct job *job, int64_t now_ms)
     job->now_ms = now_ms;
     job->status = job->verb->handler(e->config.store, job);
     job->db = NULL;
-    return job->status < 0 ? db_rollback_to(db) : db_release(db);
+    if (job->status < 0)
+        return db_rollback_to(db);
+    g->added_bytes += job->added_bytes;
+    g->has_body |= job->has_body;
+    g->has_moved |= job->has_moved;
+    return db_release(db);
 }
 
-static int run_group(struct executor *e, struct list *jobs)
+static int run_group(struct executor *e, struct group *g)
 {
     struct db *db = e->config.writer_db;
     int64_t now_ms = clock_real_ms();
 
     int r = db_begin(db);
-    for (struct list *it = jobs->next; r == 0 && it != jobs; it = it->next)
-        r = run_write(e, CONTAINER_OF(it, struct job, link), now_ms);
+    for (struct list *it = g->jobs->next; r == 0 && it != g->jobs; it = it->next)
+        r = run_write(e, g, CONTAINER_OF(it, struct job, link), now_ms);
     if (r == 0)
         r = bodies_flush(e->config.bodies);
     if (r == 0)
-        r = e->config.before_commit(e->config.store, db);
+        r = e->config.before_commit(e->config.store, db, g->added_bytes);
+    /* Moved bytes were acknowledged long ago: no row may name their new place before it is durable.
+     */
+    if (r == 0 && g->has_moved)
+        r = bodies_sync(e->config.bodies);
     return r;
 }
 
@@ -193,58 +212,64 @@ static void fail_jobs(struct list *jobs, int error, bool is_only_bodies)
     }
 }
 
-/* Both halves at once; 0 only when both are durable. */
-static int make_durable(struct executor *e, struct list *jobs, int64_t before, bool has_bytes)
+static void end_process(const char *event, int error)
 {
-    if (has_bytes)
+    LOG(LOG_ERROR, event, LOG_ERR(error),
+        LOG_C("hint", "the store restarts and recovers; check the disk"));
+    abort();
+}
+
+/* Both halves at once; 0 only when both are durable. */
+static int make_durable(struct executor *e, struct group *g)
+{
+    bool is_parallel = g->has_body && !g->has_moved;
+
+    if (is_parallel)
         set_sync_state(e, SYNC_WANTED);
     int r = db_commit(e->config.writer_db);
-    int synced = has_bytes ? wait_for_sync(e) : 0;
+    int synced = is_parallel ? wait_for_sync(e) : 0;
+    /* After a failed write or sync nobody knows whether the log holds the commit: only recovery can
+     * tell. Nothing of this group was acknowledged. */
+    if (r == -EIO)
+        end_process("store.commit-unknown", r);
     if (r < 0 || synced == 0)
         return r;
     LOG(LOG_ERROR, "store.segment-sync-failed", LOG_ERR(synced),
         LOG_C("hint", "the disk reports errors: check it; such mail is answered with 451"));
-    fail_jobs(jobs, synced, true);
-    r = e->config.undo_bodies(e->config.store, e->config.writer_db, before);
-    if (r < 0) {
-        LOG(LOG_ERROR, "store.undo-failed", LOG_ERR(r),
-            LOG_C("hint", "the store restarts and recovers; check the disk"));
-        abort();
-    }
+    fail_jobs(g->jobs, synced, true);
+    r = e->config.undo_bodies(e->config.store, e->config.writer_db, g->before);
+    if (r < 0)
+        end_process("store.undo-failed", r);
     e->failed_groups++;
     return 0;
 }
 
-static bool has_stored_bytes(struct list *jobs)
+static void log_failed_group(int error, size_t count)
 {
-    bool has = false;
-
-    LIST_FOR_EACH (jobs, it)
-        has |= CONTAINER_OF(it, struct job, link)->has_body;
-    return has;
+    LOG(LOG_ERROR, "store.group-failed", LOG_ERR(error), LOG_INT("requests", count),
+        LOG_C("hint", error == -ENOSPC ? "the disk is full: make room; mail waits at its senders"
+                                       : "check the disk and the permissions of the data folder"));
 }
 
 static void write_group(struct executor *e, struct list *jobs, size_t count)
 {
-    struct bodies *bodies = e->config.bodies;
-    int64_t segment, before;
+    struct group g = {.jobs = jobs, .count = count};
+    int64_t segment;
 
-    bodies_active(bodies, &segment, &before);
-    int r = run_group(e, jobs);
+    bodies_active(e->config.bodies, &segment, &g.before);
+    int r = run_group(e, &g);
     if (r == 0)
-        r = make_durable(e, jobs, before, has_stored_bytes(jobs));
+        r = make_durable(e, &g);
     if (r < 0) {
         db_rollback(e->config.writer_db);
-        bodies_cut_back(bodies, before);
+        bodies_cut_back(e->config.bodies, g.before);
         fail_jobs(jobs, r, false);
         e->failed_groups++;
-        LOG(LOG_ERROR, "store.group-failed", LOG_ERR(r), LOG_INT("requests", count),
-            LOG_C("hint", r == -ENOSPC ? "the disk is full: make room; mail waits at its senders"
-                                       : "check the disk and the permissions of the data folder"));
+        log_failed_group(r, count);
     }
     e->groups++;
     e->jobs += count;
-    e->config.after_group(e->config.store, e->config.writer_db, r == 0);
+    e->config.after_group(e->config.store, e->config.writer_db, r);
 }
 
 static void *run_writer(void *arg)

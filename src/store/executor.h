@@ -21,15 +21,15 @@ struct executor_config {
     const char *db_path;
     struct db *writer_db; /* borrowed; used by the writer thread alone from now on */
     unsigned reader_threads;
-    /* Both on the writer thread. Called inside each group's transaction after its jobs: segment
-     * rows. 0 or negative errno (the group fails). */
-    int (*before_commit)(struct store *store, struct db *db);
-    /* Called when the rows of a group were committed but the sync of its bytes failed: takes back
-     * what refers to bytes at or behind `before` in the active segment, and leaves that segment. 0
-     * or negative errno; then the process ends, and recovery does it. */
+    /* These run on the writer thread. Inside each group's transaction, after its jobs, with the
+     * bytes that they appended: segment rows. 0 or negative errno (the group fails). */
+    int (*before_commit)(struct store *store, struct db *db, int64_t added_bytes);
+    /* When the rows of a group were committed but the sync of its bytes failed: takes back what
+     * refers to bytes at or behind `before` in the active segment, and leaves that segment. 0 or
+     * negative errno; then the process ends, and recovery does it. */
     int (*undo_bodies)(struct store *store, struct db *db, int64_t before);
-    /* Called after each group: is_durable tells how it ended. */
-    void (*after_group)(struct store *store, struct db *db, bool is_durable);
+    /* After each group: 0 when it is durable, else why not. */
+    void (*after_group)(struct store *store, struct db *db, int result);
 };
 
 struct executor_stats { /* monotonic; read without locks for status and benchmarks */

@@ -38,7 +38,7 @@ struct verb {
      */
     verb_handler *prepare;
     verb_handler *prepare_spool; /* the same, only for requests that bring a spool file */
-    bool changes_directory; /* recipients may lead elsewhere after it */
+    bool changes_directory;      /* recipients may lead elsewhere after it */
 };
 
 struct job {
@@ -59,6 +59,10 @@ struct job {
     struct body_place spool_place; /* set by prepare */
     bool is_adopted;               /* the spool file has become a segment */
     bool has_body;                 /* it stored bytes: the segment's sync is about it, too */
+    /* It moved bytes that were acknowledged before: the new place must be durable before any row
+     * says so. */
+    bool has_moved;
+    int64_t added_bytes; /* it appended to the active segment */
     void (*on_done)(struct store *store,
                     struct job *job); /* instead of a reply, on the loop thread */
     uint64_t generation;              /* of the directory when the job was submitted */

@@ -65,11 +65,13 @@ static int drop_dead(struct store *s, struct job *job, struct drops *drops)
     int64_t active, end;
 
     bodies_active(s->bodies, &active, &end);
-    struct db_stmt *stmt = db_query(job->db,
-                                    "DELETE FROM segment WHERE id IN (SELECT id FROM segment WHERE"
-                                    " live <= 0 AND id <> ?1 AND durable = bytes LIMIT ?2)"
-                                    " RETURNING id",
-                                    DB_INT(active), DB_INT(DROPS_PER_STEP));
+    struct db_stmt *stmt =
+        db_query(job->db,
+                 "DELETE FROM segment WHERE id IN (SELECT id FROM segment WHERE"
+                 " live <= 0 AND id <> ?1 AND durable = bytes AND NOT EXISTS (SELECT 1 FROM"
+                 " body WHERE body.segment = segment.id) LIMIT ?2)"
+                 " RETURNING id",
+                 DB_INT(active), DB_INT(DROPS_PER_STEP));
     int r;
     while ((r = db_step(stmt)) > 0)
         drops->segments[drops->count++] = db_column_int(stmt, 0);
@@ -83,25 +85,24 @@ static int move_body(struct store *s, struct job *job, uint64_t id, const struct
     struct body_place to = {0};
 
     buf_init(&text, BODIES_WRITE_BUFFER_BYTES);
-    int r = bodies_verify(s->bodies, from, id);
-    if (r == 0)
-        r = bodies_read(s->bodies, from, id, 0, from->length, &text);
-    if (r == 0)
-        r = bodies_append(s->bodies, id, STR_NONE, buf_str(&text), &to);
+    int read = bodies_verify(s->bodies, from, id);
+    if (read == 0)
+        read = bodies_read(s->bodies, from, id, 0, from->length, &text);
+    int r = read == 0 ? bodies_append(s->bodies, id, STR_NONE, buf_str(&text), &to) : 0;
     buf_done(&text);
-    if (r == -EBADMSG) {
+    /* What cannot be read stays where it is, and does not keep the rest from being moved. */
+    if (read < 0) {
         LOG(LOG_ERROR, "store.message-damaged", LOG_ID("message", id),
-            LOG_INT("segment", from->segment), LOG_INT("offset", from->offset),
-            LOG_C("hint",
-                  "its bytes fail their checksum; it is set aside, restore it from a backup"));
+            LOG_INT("segment", from->segment), LOG_INT("offset", from->offset), LOG_ERR(read),
+            LOG_C("hint", "its bytes cannot be read; it is set aside, restore it from a backup"));
         int64_t rows = db_run(job->db, "UPDATE body SET state = 1 WHERE id = ?1", DB_INT(id));
         return rows < 0 ? (int)rows : 0;
     }
     if (r < 0)
         return r;
     int64_t bytes = body_record_bytes(from->length);
-    s->live_added += bytes;
-    job->has_body = true;
+    job->added_bytes += bytes;
+    job->has_body = job->has_moved = true;
     int64_t rows = db_run(job->db, "UPDATE body SET segment = ?2, place = ?3 WHERE id = ?1",
                           DB_INT(id), DB_INT(to.segment), DB_INT(to.offset));
     if (rows >= 0)
@@ -159,18 +160,6 @@ static int compact_some(struct store *s, struct job *job, bool *out_more)
     return r < 0 ? r : 0;
 }
 
-static void drop_files(struct store *store, struct job *job)
-{
-    const struct drops *drops = job->extra;
-
-    for (size_t i = 0; job->status >= 0 && drops != NULL && i < drops->count; i++) {
-        int r = bodies_drop(store->bodies, drops->segments[i]);
-        if (r < 0)
-            LOG(LOG_WARNING, "store.segment-not-removed", LOG_INT("segment", drops->segments[i]),
-                LOG_ERR(r));
-    }
-}
-
 int store_maintain_step(struct store *s, struct job *job)
 {
     bool has_more = false;
@@ -183,15 +172,30 @@ int store_maintain_step(struct store *s, struct job *job)
         if (r == 0)
             r = compact_some(s, job, &has_more);
         has_more |= drops->count == DROPS_PER_STEP;
-        job->extra = drops;
-        job->on_done = drop_files;
     }
     buf_put_u8(&job->reply, has_more);
+    for (size_t i = 0; i < drops->count; i++)
+        buf_put_u64(&job->reply, (uint64_t)drops->segments[i]);
     return r;
 }
 
-/* maintain -> u8 more to do */
+/* maintain -> u8 more to do, then u64 segments whose files can go now */
 int verb_maintain(struct store *store, struct job *job)
 {
     return store_maintain_step(store, job);
+}
+
+/* drop.files: u64 segments. On a reader thread: removing a large file takes its time. */
+int verb_drop_files(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+
+    while (cursor_left(&c) > 0 && cursor_status(&c) == 0) {
+        int64_t segment = (int64_t)cursor_u64(&c);
+        int r = bodies_drop(store->bodies, segment);
+        /* It has no row any more: the next start sets it aside. */
+        if (r < 0)
+            LOG(LOG_WARNING, "store.segment-not-removed", LOG_INT("segment", segment), LOG_ERR(r));
+    }
+    return 0;
 }

@@ -42,7 +42,7 @@ void recipient_cache_put(struct recipient_cache *c, struct str request, struct s
                          uint64_t generation)
 {
     if (generation != c->generation || answer.len > RECIPIENT_ANSWER_MAX_BYTES ||
-        map_get(&c->answers, request) != NULL)
+        request.len > RECIPIENT_KEY_MAX_BYTES || map_get(&c->answers, request) != NULL)
         return;
     if (c->answers.count == RECIPIENT_CACHE_MAX)
         drop_answers(c);

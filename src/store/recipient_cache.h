@@ -8,7 +8,7 @@
 
 #include "base/map.h"
 
-enum { RECIPIENT_CACHE_MAX = 4096, RECIPIENT_ANSWER_MAX_BYTES = 16 };
+enum { RECIPIENT_CACHE_MAX = 4096, RECIPIENT_ANSWER_MAX_BYTES = 16, RECIPIENT_KEY_MAX_BYTES = 512 };
 
 struct recipient_cache {
     struct map answers;

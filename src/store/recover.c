@@ -18,7 +18,6 @@ struct recovery {
     struct store *store;
     int64_t highest; /* segment number seen */
     int64_t forgotten;
-    int64_t damaged;
     int64_t *orphans; /* files without a row */
     size_t orphan_count;
     int error;
@@ -46,17 +45,26 @@ static void see_file(void *arg, int64_t segment, bool is_spool)
     rec->orphans[rec->orphan_count++] = segment;
 }
 
-/* A file that no row knows was made by a group that never committed. */
-static int remove_orphans(struct recovery *rec)
+/* A file that no row knows was made by a group that never committed; or the rows were lost, and
+ * then these are somebody's letters. */
+static int set_orphans_aside(struct recovery *rec)
 {
-    int r = bodies_list(rec->store->bodies, see_file, rec);
+    struct store *s = rec->store;
+    int r = bodies_list(s->bodies, see_file, rec);
 
     if (r == 0)
         r = rec->error;
-    for (size_t i = 0; r == 0 && i < rec->orphan_count; i++)
-        r = bodies_drop(rec->store->bodies, rec->orphans[i]);
+    for (size_t i = 0; r >= 0 && i < rec->orphan_count; i++) {
+        r = bodies_set_aside(s->bodies, rec->orphans[i]);
+        if (r > 0)
+            LOG(LOG_WARNING, "store.segment-set-aside", LOG_INT("segment", rec->orphans[i]),
+                LOG_C("why", "no row knows it; it is kept as .orphan for a while"),
+                LOG_C("hint", "if mail.db was replaced or lost, restore a backup of it"));
+    }
     free(rec->orphans);
-    return r;
+    bodies_expire_orphans(s->bodies,
+                          (clock_real_ms() - s->settings->store_expunged_retention) / 1000);
+    return MIN(r, 0);
 }
 
 /* Checks one body past the mark; one that is not whole is marked as lost (state 2). */
@@ -118,7 +126,11 @@ static int check_segments(struct recovery *rec)
         after = db_column_int(stmt, 0);
         int64_t durable = db_column_int(stmt, 1);
         db_reset(stmt);
-        r = check_segment(rec, after, durable);
+        /* What is whole now may be so in the page cache alone, and is about to be called durable.
+         */
+        r = bodies_sync_segment(rec->store->bodies, after);
+        if (r == 0)
+            r = check_segment(rec, after, durable);
         if (r < 0)
             return r;
     }
@@ -127,18 +139,19 @@ static int check_segments(struct recovery *rec)
 int store_forget_lost(struct db *db)
 {
     static const char *const steps[] = {
+        /* The numbers are told to clients as expunged, by a MODSEQ that they have not seen. */
+        "UPDATE mailbox SET modseq = mailbox.modseq + 1, messages = mailbox.messages - lost.n,"
+        " unseen = mailbox.unseen - lost.unseen, bytes = mailbox.bytes - lost.bytes FROM"
+        " (SELECT mailbox, COUNT(*) AS n, SUM(CASE WHEN flags % 2 = 0 THEN 1 ELSE 0 END) AS unseen,"
+        " SUM(bytes) AS bytes FROM message WHERE body IN (SELECT id FROM body WHERE state = 2)"
+        " GROUP BY mailbox) AS lost WHERE mailbox.id = lost.mailbox",
         "INSERT INTO expunged(mailbox, uid, modseq, expunged, body, flags, keywords, received, "
         "saved,"
-        " bytes) SELECT mailbox, uid, modseq, saved, 0, flags, keywords, received, saved, bytes "
-        "FROM"
-        " message WHERE body IN (SELECT id FROM body WHERE state = 2)",
-        "UPDATE mailbox SET messages = mailbox.messages - lost.n,"
-        " unseen = mailbox.unseen - lost.unseen,"
-        " bytes = mailbox.bytes - lost.bytes FROM (SELECT mailbox, COUNT(*) AS n,"
-        " SUM(CASE WHEN flags % 2 = 0 THEN 1 ELSE 0 END) AS unseen, SUM(bytes) AS bytes FROM "
-        "message"
-        " WHERE body IN (SELECT id FROM body WHERE state = 2) GROUP BY mailbox) AS lost"
-        " WHERE mailbox.id = lost.mailbox",
+        " bytes) SELECT m.mailbox, m.uid, b.modseq, m.saved, 0, m.flags, m.keywords, m.received,"
+        " m.saved, m.bytes FROM message m JOIN mailbox b ON b.id = m.mailbox WHERE m.body IN"
+        " (SELECT id FROM body WHERE state = 2)",
+        "UPDATE expunged SET body = 0 WHERE body <> 0 AND body IN"
+        " (SELECT id FROM body WHERE state = 2)",
         "DELETE FROM message WHERE body IN (SELECT id FROM body WHERE state = 2)",
         "DELETE FROM recipient WHERE queue IN (SELECT id FROM queue WHERE body IN"
         " (SELECT id FROM body WHERE state = 2))",
@@ -157,29 +170,40 @@ int store_forget_lost(struct db *db)
     return 0;
 }
 
-/* Goes on in the newest shared segment, behind its last record that counts. */
+/* The newest shared segment and the end of its last record that counts. */
+static int find_newest(struct store *s, int64_t *out_segment, int64_t *out_end)
+{
+    int r = db_get_int(s->db, out_segment,
+                       "SELECT id FROM segment WHERE is_solo = 0 ORDER BY id DESC LIMIT 1");
+    if (r > 0)
+        r = db_get_int(s->db, out_end,
+                       "SELECT COALESCE(MAX(place + (bytes + 39) / 8 * 8), 0) FROM body"
+                       " WHERE segment = ?1",
+                       DB_INT(*out_segment));
+    return MIN(r, 0);
+}
+
+/* Goes on behind the last record of the newest shared segment, which is cut there. */
 static int choose_active(struct recovery *rec)
 {
     struct store *s = rec->store;
-    int64_t segment = 0, end = 0, max = (int64_t)s->settings->store_segment_size;
+    int64_t segment = 0, end = 0, highest = 0;
 
-    int r = db_get_int(s->db, &segment,
-                       "SELECT id FROM segment WHERE is_solo = 0 ORDER BY id DESC LIMIT 1");
-    if (r > 0)
-        r = db_get_int(s->db, &end,
-                       "SELECT COALESCE(MAX(place + (bytes + 39) / 8 * 8), 0) FROM body"
-                       " WHERE segment = ?1",
-                       DB_INT(segment));
+    int r = find_newest(s, &segment, &end);
+    if (r == 0)
+        r = db_get_int(s->db, &highest, "SELECT COALESCE(MAX(id), 0) FROM segment");
     if (r < 0)
         return r;
-    s->next_segment = MAX(rec->highest, segment) + 1;
-    s->needs_segment_row = segment == 0 || end >= max;
+    s->next_segment = MAX(rec->highest, highest) + 1;
+    s->needs_segment_row = segment == 0 || end >= (int64_t)s->settings->store_segment_size;
     if (s->needs_segment_row) {
         segment = s->next_segment++;
         end = 0;
     }
     s->durable_end = end;
-    return bodies_activate(s->bodies, segment, end);
+    int64_t rows = db_run(s->db, "UPDATE segment SET bytes = ?2, durable = ?2 WHERE id = ?1",
+                          DB_INT(segment), DB_INT(end));
+    return rows < 0 ? (int)rows : bodies_activate(s->bodies, segment, end);
 }
 
 static int settle_rows(struct recovery *rec)
@@ -190,6 +214,8 @@ static int settle_rows(struct recovery *rec)
     if (r < 0)
         return r;
     r = check_segments(rec);
+    if (r == 0)
+        r = bodies_sync_names(rec->store->bodies);
     if (r == 0 && rec->forgotten > 0)
         r = store_forget_lost(db);
     if (r == 0)
@@ -232,7 +258,7 @@ int store_recover(struct store *s, struct buf *out_text)
 {
     struct recovery rec = {.store = s};
 
-    int r = remove_orphans(&rec);
+    int r = set_orphans_aside(&rec);
     if (r == 0)
         r = settle_rows(&rec);
     if (r == 0)

@@ -1,24 +1,30 @@
-/* The rows of the store and their versions: see schema.h. SQL in the dialect SQLite and PostgreSQL
- * share. */
+/*
+ * The rows of the store and their versions: see schema.h. SQL in the dialect that SQLite and
+ * PostgreSQL share, but for two words: BLOB and WITHOUT ROWID.
+ */
 #include "store/schema.h"
 
 #include <errno.h>
 #include <unistd.h>
 
 static const char *const main_steps[] = {
-    /* 1: the beginning. Times are milliseconds since 1970; ids are made by the server (base/id.h).
-     */
-    "CREATE TABLE domain(name TEXT PRIMARY KEY, catchall TEXT NOT NULL, is_primary INTEGER NOT "
-    "NULL,"
+    /* 1: the beginning. Times are milliseconds since 1970; ids are of base/id.h. */
+    "CREATE TABLE domain(name TEXT PRIMARY KEY, catchall TEXT NOT NULL,"
+    " is_primary INTEGER NOT NULL, created BIGINT NOT NULL);"
+    "CREATE TABLE account(id BIGINT PRIMARY KEY, address TEXT NOT NULL,"
+    " lookup TEXT NOT NULL UNIQUE, domain TEXT NOT NULL, secret TEXT NOT NULL,"
     " created BIGINT NOT NULL);"
-    "CREATE TABLE account(id BIGINT PRIMARY KEY, address TEXT NOT NULL, lookup TEXT NOT NULL "
-    "UNIQUE,"
-    " secret TEXT NOT NULL, created BIGINT NOT NULL);"
+    "CREATE INDEX account_domain ON account(domain);"
     "CREATE TABLE alias(lookup TEXT NOT NULL, target TEXT NOT NULL, address TEXT NOT NULL,"
-    " created BIGINT NOT NULL, PRIMARY KEY(lookup, target));"
+    " domain TEXT NOT NULL, created BIGINT NOT NULL, PRIMARY KEY(lookup, target));"
+    "CREATE INDEX alias_domain ON alias(domain);"
+    /* Numbers that never go back, whatever the clock does. */
+    "CREATE TABLE counter(name TEXT PRIMARY KEY, value BIGINT NOT NULL);"
+    "INSERT INTO counter(name, value) VALUES('uidvalidity', 0);"
     /* Files of message bytes. durable: up to here every record is known to be on disk. */
     "CREATE TABLE segment(id BIGINT PRIMARY KEY, is_solo INTEGER NOT NULL, bytes BIGINT NOT NULL,"
     " live BIGINT NOT NULL, durable BIGINT NOT NULL);"
+    "CREATE INDEX segment_dead ON segment(id) WHERE live <= 0;"
     /* One row per stored text, shared by queue and mailboxes; refs counts its users. The first
      * `prefix` bytes are for mailboxes only (Return-Path, Delivered-To). state 1: set aside as
      * unreadable. */
@@ -26,6 +32,7 @@ static const char *const main_steps[] = {
     " bytes BIGINT NOT NULL, prefix INTEGER NOT NULL, crc BIGINT NOT NULL, refs INTEGER NOT NULL,"
     " state INTEGER NOT NULL, summary BLOB NOT NULL);"
     "CREATE INDEX body_place ON body(segment, place);"
+    "CREATE INDEX body_odd ON body(state) WHERE state <> 0;"
     "CREATE TABLE mailbox(id BIGINT PRIMARY KEY, account BIGINT NOT NULL, name TEXT NOT NULL,"
     " uidvalidity BIGINT NOT NULL, uidnext BIGINT NOT NULL, modseq BIGINT NOT NULL,"
     " messages BIGINT NOT NULL, unseen BIGINT NOT NULL, bytes BIGINT NOT NULL, UNIQUE(account, "
@@ -43,6 +50,7 @@ static const char *const main_steps[] = {
     " received BIGINT NOT NULL, saved BIGINT NOT NULL, bytes BIGINT NOT NULL,"
     " PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
     "CREATE INDEX expunged_due ON expunged(expunged) WHERE body <> 0;"
+    "CREATE INDEX expunged_number ON expunged(expunged) WHERE body = 0;"
     "CREATE TABLE queue(id BIGINT PRIMARY KEY, body BIGINT NOT NULL, sender TEXT NOT NULL,"
     " envid TEXT NOT NULL, ret INTEGER NOT NULL, flags INTEGER NOT NULL, created BIGINT NOT NULL);"
     "CREATE TABLE recipient(queue BIGINT NOT NULL, n INTEGER NOT NULL, address TEXT NOT NULL,"

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,6 +51,7 @@ struct store_server {
     struct loop_watch listen_watch;
     struct pending_reload reload;
     uint64_t next_token;
+    uint64_t next_spool; /* ids of spool files: never those of an earlier start */
     bool is_maintaining;
 };
 
@@ -63,8 +65,11 @@ static void reply(struct store_conn *conn, uint32_t call_id, int status, struct 
     if (status < 0)
         payload = str_sub(payload, 0, FAILED_REPLY_BYTES);
     int r = rpc_channel_send(&conn->channel, call_id, (uint16_t)-status, payload);
-    if (r < 0 && r != -EPIPE)
+    /* Nobody must wait for an answer that will not come: the channel's end tells all. */
+    if (r < 0 && r != -EPIPE) {
         LOG(LOG_WARNING, "store.reply-lost", LOG_ERR(r));
+        (void)shutdown(conn->channel.watch.fd, SHUT_RDWR);
+    }
 }
 
 /* --- spool files --- */
@@ -84,7 +89,7 @@ static int open_spool(struct store_conn *conn, uint32_t call_id)
     int r = store_check_room(store);
     if (r == 0)
         r = spool_open(store->bodies, store->next_segment++, &open->spool);
-    uint64_t id = (uint64_t)open->spool.segment;
+    uint64_t id = conn->server->next_spool++;
     if (r == 0 && map_set(&conn->spools, id_key(&id), open) < 0) {
         spool_discard(store->bodies, &open->spool);
         r = -EMFILE;
@@ -126,8 +131,9 @@ static int attach_spool(struct store_conn *conn, struct job *job, unsigned verb,
 {
     struct open_spool *open = map_get(&conn->spools, id_key(&id));
 
+    /* Most likely of a store that has died meanwhile. */
     if (open == NULL || open->is_busy)
-        return -EBADMSG;
+        return -ESTALE;
     if (verb == STORE_SPOOL_WRITE) {
         open->is_busy = true;
         job->extra = &open->spool;
@@ -273,7 +279,9 @@ static int on_frame(struct rpc_channel *channel, const struct rpc_frame *frame)
     int r = find_spool(conn, job, frame->code);
     if (r < 0) {
         job_free(job);
-        return r;
+        if (r == -ESTALE)
+            reply(conn, frame->call_id, r, STR("the store was restarted; send the message again"));
+        return r == -ESTALE ? 0 : r;
     }
     job->conn = conn;
     job->call_id = frame->call_id;
@@ -324,18 +332,53 @@ static void on_close(struct rpc_channel *channel)
     free_conn(conn);
 }
 
+static void run_housekeeping(struct store_server *s, enum store_verb verb, struct str args)
+{
+    struct executor *executor = s->config.store->executor;
+    struct job *job = job_new(verb_find(verb), args);
+
+    if (executor == NULL || executor_submit(executor, job) < 0)
+        job_free(job);
+    else if (verb == STORE_MAINTAIN)
+        s->is_maintaining = true;
+}
+
+/* Housekeeping goes on as long as there is more of it: the step itself, then the files it freed. */
+static void finish_maintenance(struct store_server *s, const struct job *job)
+{
+    struct cursor c = cursor_from(buf_str(&job->reply));
+    bool was_step = job->verb == verb_find(STORE_MAINTAIN);
+
+    s->is_maintaining = false;
+    if (job->status < 0) {
+        LOG(LOG_ERROR, "store.maintenance-failed", LOG_C("step", job->verb->name),
+            LOG_ERR(job->status), LOG_C("hint", "old letters and dead bytes stay; check the disk"));
+        return;
+    }
+    if (!was_step)
+        return;
+    bool has_more = cursor_u8(&c) != 0;
+    if (cursor_left(&c) > 0)
+        run_housekeeping(s, STORE_DROP_FILES, cursor_rest(&c));
+    if (has_more)
+        run_housekeeping(s, STORE_MAINTAIN, STR(""));
+}
+
 static void finish_job(struct store_server *s, struct job *job)
 {
     struct store *store = s->config.store;
     struct store_conn *conn = job->conn;
 
     note_directory(s, job);
-    if (job->status >= 0)
+    if (job->status >= 0 && buf_status(&job->trace) == 0)
         trace_db_record(store->trace, buf_str(&job->trace));
     if (job->on_done != NULL)
         job->on_done(store, job);
     store_release_spool(store, job);
     if (conn != NULL) {
+        /* A backup whose client left while it began would keep every segment for ever. */
+        if (!conn->channel.is_open)
+            store_end_backup(store, conn);
         if (buf_status(&job->reply) < 0)
             job->status = -EMSGSIZE;
         if (conn->channel.is_open)
@@ -343,7 +386,7 @@ static void finish_job(struct store_server *s, struct job *job)
         conn->jobs--;
         free_conn(conn);
     } else {
-        s->is_maintaining = false;
+        finish_maintenance(s, job);
     }
     job_free(job);
 }
@@ -362,13 +405,8 @@ static void on_done_ready(struct loop_watch *w, unsigned ready)
 
 void store_server_maintain(struct store_server *s)
 {
-    if (s->is_maintaining)
-        return;
-    struct job *job = job_new(verb_find(STORE_MAINTAIN), STR(""));
-    if (executor_submit(s->config.store->executor, job) < 0)
-        job_free(job);
-    else
-        s->is_maintaining = true;
+    if (!s->is_maintaining)
+        run_housekeeping(s, STORE_MAINTAIN, STR(""));
 }
 
 int store_server_new(const struct store_server_config *config, struct store_server **out)
@@ -378,6 +416,8 @@ int store_server_new(const struct store_server_config *config, struct store_serv
     s->config = *config;
     list_init(&s->conns);
     recipient_cache_init(&s->recipients);
+    ASSERT(getrandom(&s->next_spool, sizeof(s->next_spool), 0) == sizeof(s->next_spool));
+    s->next_spool >>= 1; /* far from 0, which means none */
     s->sessions = session_count_new(config->max_sessions, config->max_sessions_per_address);
     s->done_watch.fd = executor_event_fd(config->store->executor);
     s->done_watch.on_ready = on_done_ready;
@@ -404,11 +444,14 @@ void store_server_free(struct store_server *s)
         finish_job(s, CONTAINER_OF(link, struct job, link));
     LIST_FOR_EACH (&s->conns, it) {
         struct store_conn *conn = CONTAINER_OF(it, struct store_conn, link);
+        conn->jobs++; /* the flush may find the peer gone and close: the record must outlive that */
+        rpc_channel_flush(&conn->channel);
         if (conn->channel.is_open) {
-            rpc_channel_flush(&conn->channel);
             rpc_channel_close(&conn->channel);
             on_close(&conn->channel);
         }
+        conn->jobs--;
+        free_conn(conn);
     }
     if (s->listen_watch.fd >= 0) {
         loop_watch_remove(&s->listen_watch);

@@ -2,17 +2,20 @@
 #include "store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/schema.h"
 
-enum { STATVFS_EVERY_MS = 1000 };
+enum { STATVFS_EVERY_MS = 1000, LOCK_WAIT_MS = 30000 };
 
 /* --- the group's bookkeeping (writer thread) --- */
 
@@ -29,7 +32,8 @@ static int insert_active_segment(struct store *s, struct db *db, int64_t segment
 
 static int mark_settled(struct store *s, struct db *db)
 {
-    for (size_t i = 0; i < s->settled_count; i++) {
+    s->settled_marked = s->settled_count;
+    for (size_t i = 0; i < s->settled_marked; i++) {
         int64_t r =
             db_run(db, "UPDATE segment SET durable = bytes WHERE id = ?1", DB_INT(s->settled[i]));
         if (r < 0)
@@ -38,11 +42,26 @@ static int mark_settled(struct store *s, struct db *db)
     return 0;
 }
 
-static int before_commit(struct store *s, struct db *db)
+/* One that does not fit stays unmarked until the next start, which checks it. */
+static void add_settled(struct store *s, int64_t segment)
+{
+    if (s->settled_count < ARRAY_LEN(s->settled))
+        s->settled[s->settled_count++] = segment;
+}
+
+static void drop_marked(struct store *s)
+{
+    s->settled_count -= s->settled_marked;
+    memmove(s->settled, s->settled + s->settled_marked, s->settled_count * sizeof(s->settled[0]));
+    s->settled_marked = 0;
+}
+
+static int before_commit(struct store *s, struct db *db, int64_t added_bytes)
 {
     int64_t segment, end;
 
-    if (s->live_added == 0 && s->new_solo_count == 0 && s->settled_count == 0)
+    s->settled_marked = 0;
+    if (added_bytes == 0 && s->new_solo_count == 0 && s->settled_count == 0)
         return 0;
     bodies_active(s->bodies, &segment, &end);
     int r = insert_active_segment(s, db, segment);
@@ -54,7 +73,13 @@ static int before_commit(struct store *s, struct db *db)
         db_run(db,
                "UPDATE segment SET bytes = ?2, live = live + ?3, durable = ?4"
                " WHERE id = ?1",
-               DB_INT(segment), DB_INT(end), DB_INT(s->live_added), DB_INT(s->durable_end));
+               DB_INT(segment), DB_INT(end), DB_INT(added_bytes), DB_INT(s->durable_end));
+    /* The row is new: bodies that came and went within this group found none to count in. */
+    if (rows >= 0 && s->needs_segment_row)
+        rows = db_run(db,
+                      "UPDATE segment SET live = (SELECT COALESCE(SUM((bytes + 39) / 8 * 8), 0)"
+                      " FROM body WHERE body.segment = ?1) WHERE id = ?1",
+                      DB_INT(segment));
     return rows < 0 ? (int)rows : 0;
 }
 
@@ -81,27 +106,32 @@ static void rotate_segment(struct store *s)
             LOG_C("hint", "the old segment goes on growing; make room on the disk"));
         return;
     }
-    if (s->settled_count < ARRAY_LEN(s->settled))
-        s->settled[s->settled_count++] = full;
+    add_settled(s, full);
     s->needs_segment_row = true;
     s->durable_end = 0;
 }
 
-static void after_group(struct store *s, struct db *db, bool is_durable)
+static void note_durable(struct store *s)
 {
     int64_t segment, end;
 
-    if (is_durable) {
-        bodies_active(s->bodies, &segment, &end);
-        if (s->live_added > 0)
-            s->needs_segment_row = false;
-        s->durable_end = end;
-        memcpy(s->settled, s->new_solos, s->new_solo_count * sizeof(s->new_solos[0]));
-        s->settled_count = s->new_solo_count;
-        if (bodies_is_full(s->bodies))
-            rotate_segment(s);
-    }
-    s->live_added = 0;
+    drop_marked(s);
+    for (size_t i = 0; i < s->new_solo_count; i++)
+        add_settled(s, s->new_solos[i]);
+    bodies_active(s->bodies, &segment, &end);
+    s->needs_segment_row &= end == 0;
+    s->durable_end = end;
+    if (bodies_is_full(s->bodies))
+        rotate_segment(s);
+}
+
+static void after_group(struct store *s, struct db *db, int result)
+{
+    if (result == 0)
+        note_durable(s);
+    /* Pages of a failed sync may be marked clean: nothing more goes into this file. */
+    else if (result == -EIO)
+        rotate_segment(s);
     s->new_solo_count = 0;
     db_checkpoint_if_due(db);
     refresh_free_bytes(s);
@@ -127,9 +157,7 @@ static int undo_bodies(struct store *s, struct db *db, int64_t before)
         db_rollback(db);
         return r;
     }
-    /* Pages of a failed sync may be marked clean: nothing more goes into this file. */
     s->new_solo_count = 0;
-    s->live_added = 0;
     bodies_cut_back(s->bodies, before);
     rotate_segment(s);
     return 0;
@@ -143,7 +171,7 @@ static int place_body(struct store *s, struct job *job, const struct store_body 
     if (!job->has_spool) {
         int r = bodies_append(s->bodies, body->id, STR_NONE, body->text, out_place);
         if (r == 0)
-            s->live_added += body_record_bytes(out_place->length);
+            job->added_bytes += body_record_bytes(out_place->length);
         return r;
     }
     if (s->new_solo_count == STORE_PENDING_SOLOS_MAX)
@@ -230,6 +258,22 @@ static int make_dir(const char *path)
     return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+static int lock_folder(struct store *s, const char *dir)
+{
+    CLEANUP(cleanup_free) char *path = xasprintf("%s/lock", dir);
+    int64_t until_ms = clock_mono_us() / 1000 + LOCK_WAIT_MS;
+
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0)
+        return -errno;
+    while (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK || clock_mono_us() / 1000 > until_ms)
+            return -EBUSY;
+        (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    }
+    return 0;
+}
+
 static int open_parts(struct store *s, const struct settings *settings, struct buf *out_text)
 {
     CLEANUP(cleanup_free) char *trace = xasprintf("%s/trace.db", settings->server_data_dir);
@@ -237,6 +281,13 @@ static int open_parts(struct store *s, const struct settings *settings, struct b
 
     s->db_path = xasprintf("%s/mail.db", settings->server_data_dir);
     int r = make_dir(settings->server_data_dir);
+    if (r == 0)
+        r = lock_folder(s, settings->server_data_dir);
+    if (r == -EBUSY) {
+        buf_printf(out_text, "the data folder %s is in use by another server",
+                   settings->server_data_dir);
+        return r;
+    }
     if (r == 0)
         r = make_dir(segments);
     if (r == 0)
@@ -264,6 +315,7 @@ int store_open(const struct settings *settings, struct store **out, struct buf *
 {
     struct store *s = xcalloc(1, sizeof(*s));
 
+    s->lock_fd = -1;
     store_configure(s, settings);
     s->started_ms = clock_mono_ms();
     id_maker_init(&s->ids, (unsigned)settings->server_node, 0);
@@ -326,6 +378,8 @@ void store_close(struct store *s)
     trace_db_close(s->trace);
     db_close(s->db);
     bodies_close(s->bodies);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
     free(s->db_path);
     free(s);
 }

@@ -24,6 +24,7 @@ enum { STORE_PENDING_SOLOS_MAX = EXECUTOR_GROUP_MAX_JOBS };
 struct store {
     const struct settings *_Atomic settings; /* replaced on reload; see store_configure */
     char *db_path;
+    int lock_fd;   /* two stores on one folder would destroy it */
     struct db *db; /* of the writer thread once it runs */
     struct bodies *bodies;
     struct trace_db *trace;
@@ -34,24 +35,25 @@ struct store {
     _Atomic int64_t free_bytes;     /* of the data folder's file system, seldom refreshed */
     _Atomic int64_t min_free_bytes; /* from the settings */
     /* While a connection takes a backup, no segment may be dropped. */
-    struct store_conn *_Atomic backup_conn;
+    const struct store_conn *_Atomic backup_conn;
     _Atomic int64_t session_total; /* told by server.c, for status */
     int64_t started_ms;            /* monotonic */
 
     /* --- of the writer thread --- */
     bool needs_segment_row;
-    int64_t live_added; /* bytes appended to the active segment by this group */
     int64_t durable_end;
     int64_t new_solos[STORE_PENDING_SOLOS_MAX]; /* adopted by this group */
     size_t new_solo_count;
-    int64_t settled[STORE_PENDING_SOLOS_MAX + 1]; /* whole segments durable since the last group */
-    size_t settled_count;
+    /* Whole segments that became durable and are not marked yet; the first settled_marked of them
+     * are marked by the group at hand. */
+    int64_t settled[2 * STORE_PENDING_SOLOS_MAX];
+    size_t settled_count, settled_marked;
     int64_t last_statvfs_ms;
 };
 
 /* Opens (or creates) everything below the data folder and recovers what a crash left behind. The
- * trace's thread runs from here on; the executor does not yet. 0 or negative errno, with a text for
- * the operator. */
+ * trace's thread runs from here on; the executor does not yet. A store that is just ending on this
+ * folder is waited for. 0 or negative errno, with a text for the operator. */
 MUST_CHECK int store_open(const struct settings *settings, struct store **out,
                           struct buf *out_text);
 /* Starts the threads. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -21,6 +22,23 @@
 #include "store/verbs.h"
 
 static char dir[64];
+static _Atomic int segment_syncs_to_fail;
+
+/* In place of libc's: the disk fails to sync segments when a test says so. */
+int fdatasync(int fd)
+{
+    char link[64], path[256] = "";
+
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    bool is_segment = n > 4 && memcmp(path + n - 4, ".seg", 4) == 0;
+    if (is_segment && segment_syncs_to_fail > 0) {
+        segment_syncs_to_fail--;
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
 static struct settings *settings;
 static struct store *store;
 static struct id_maker ids;
@@ -378,9 +396,11 @@ static int maintain(void)
     struct buf reply;
     int steps = 0;
 
-    buf_init(&reply, 100);
+    buf_init(&reply, 1000);
     do {
         assert_int_equal(run_verb(STORE_MAINTAIN, start_args(), &reply), 0);
+        buf_put(start_args(), reply.ptr + 1, reply.len - 1);
+        assert_int_equal(run_verb(STORE_DROP_FILES, &args, NULL), 0);
         steps++;
     } while (reply.ptr[0] != 0 && steps < 1000);
     buf_done(&reply);
@@ -457,6 +477,135 @@ static void compaction_gives_room_back_and_keeps_the_living(void **state)
     }
     buf_done(&reply);
     free(text);
+}
+
+static void a_failed_sync_takes_back_only_what_was_not_acknowledged(void **state)
+{
+    (void)state;
+    add_domain_and_accounts();
+    assert_int_equal(deliver("taro", "kept"), 0);
+    segment_syncs_to_fail = 1;
+    assert_int_equal(deliver("taro", "lost"), -EIO);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM message"), 1);
+    assert_int_equal(get_int("SELECT messages FROM mailbox"), 1);
+    assert_int_equal(deliver("taro", "after"), 0);
+    close_store();
+    open_store();
+    assert_int_equal(get_int("SELECT COUNT(*) FROM message"), 2);
+    assert_int_equal(get_int("SELECT MAX(modseq) FROM expunged"),
+                     get_int("SELECT modseq FROM mailbox") - 1);
+}
+
+static void a_failed_sync_while_compacting_loses_nothing(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 120 };
+    char *text = xmalloc(20001);
+    struct buf reply;
+
+    buf_init(&reply, 1000);
+    memset(text, 'x', 20000);
+    text[20000] = '\0';
+    add_domain_and_accounts();
+    for (int i = 0; i < MESSAGES; i++)
+        assert_int_equal(deliver("taro", text), 0);
+    settings->store_expunged_retention = -1000;
+    for (uint64_t uid = 1; uid <= MESSAGES; uid++) {
+        if (uid % 3 != 0)
+            assert_int_equal(expunge(STORE_MESSAGE_EXPUNGE, uid), 0);
+    }
+    segment_syncs_to_fail = 1;
+    assert_int_equal(run_verb(STORE_MAINTAIN, start_args(), &reply), -EIO);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM message"), MESSAGES / 3);
+    maintain();
+    close_store();
+    open_store();
+    assert_int_equal(get_int("SELECT COUNT(*) FROM message"), MESSAGES / 3);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM body WHERE state <> 0"), 0);
+    free(text);
+    buf_done(&reply);
+}
+
+static void removing_a_domain_leaves_others_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(run_texts(STORE_DOMAIN_ADD, "mail_a.example", NULL, NULL), 0);
+    assert_int_equal(run_texts(STORE_DOMAIN_ADD, "mail-a.example", NULL, NULL), 0);
+    assert_int_equal(add_alias("info@mail-a.example", "postmaster@mail-a.example"), 0);
+    assert_int_equal(run_texts(STORE_DOMAIN_REMOVE, "mail_a.example", NULL, NULL), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM alias"), 1);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM account"), 1);
+}
+
+static void many_recipients_of_one_alias_get_one_copy(void **state)
+{
+    (void)state;
+    enum { RECIPIENTS = 50 };
+    struct deliver_recipient to[RECIPIENTS];
+    char locals[RECIPIENTS][16], target[32];
+    struct deliver_request q = {.message_id = id_make(&ids),
+                                .text = STR("text"),
+                                .recipients = to,
+                                .recipient_count = RECIPIENTS};
+
+    add_domain_and_accounts();
+    for (int i = 0; i < 200; i++) {
+        (void)snprintf(target, sizeof(target), "user%d@far.example", i);
+        assert_int_equal(add_alias("list@example.jp", target), 0);
+    }
+    assert_int_equal(add_alias("list@example.jp", "taro@example.jp"), 0);
+    for (int i = 0; i < RECIPIENTS; i++) {
+        (void)snprintf(locals[i], sizeof(locals[i]), "list+%d", i);
+        to[i] =
+            (struct deliver_recipient){.local = str_from_c(locals[i]), .domain = STR("example.jp")};
+    }
+    wire_put_deliver(start_args(), &q);
+    assert_int_equal(run_verb(STORE_DELIVER, &args, NULL), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM message"), 1);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient"), 200);
+}
+
+static void bodies_without_rows_are_kept_aside(void **state)
+{
+    (void)state;
+    char *path = xasprintf("%s/mail.db", dir);
+    char *orphan = xasprintf("%s/segments/%012d.orphan", dir, 1);
+
+    add_domain_and_accounts();
+    assert_int_equal(deliver("taro", "somebody's letter"), 0);
+    close_store();
+    assert_int_equal(unlink(path), 0);
+    open_store();
+    assert_int_equal(access(orphan, F_OK), 0);
+    settings->store_expunged_retention = -1000;
+    close_store();
+    open_store();
+    assert_int_equal(access(orphan, F_OK), -1);
+    free(path);
+    free(orphan);
+}
+
+static void forgotten_bytes_cannot_be_undeleted(void **state)
+{
+    (void)state;
+    add_domain_and_accounts();
+    assert_int_equal(deliver("taro", "first message"), 0);
+    assert_int_equal(expunge(STORE_MESSAGE_EXPUNGE, 1), 0);
+    crash();
+    overwrite_segment(32, 13);
+    open_store();
+    assert_int_equal(expunge(STORE_MESSAGE_UNDELETE, 1), -ENOENT);
+    assert_int_equal(get_int("SELECT messages FROM mailbox"), 0);
+}
+
+static void ids_far_from_now_are_refused(void **state)
+{
+    (void)state;
+    add_domain_and_accounts();
+    assert_int_equal(deliver_as(0, "taro", "example.jp", STR("x")), -EBADMSG);
+    assert_int_equal(
+        deliver_as(id_at_ms(clock_real_ms() + 30LL * 86400000), "taro", "example.jp", STR("x")),
+        -EBADMSG);
 }
 
 static void a_failing_request_does_not_harm_the_others_of_its_group(void **state)
@@ -599,6 +748,16 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_failing_request_does_not_harm_the_others_of_its_group,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_sync_takes_back_only_what_was_not_acknowledged,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_failed_sync_while_compacting_loses_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(removing_a_domain_leaves_others_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_recipients_of_one_alias_get_one_copy, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(bodies_without_rows_are_kept_aside, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(forgotten_bytes_cannot_be_undeleted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(ids_far_from_now_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_trace_tells_what_became_of_a_message, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused_untouched, set_up, tear_down),

@@ -12,7 +12,11 @@
 #include "base/log.h"
 #include "store/schema.h"
 
-enum { EXPIRE_ROWS_AT_ONCE = 5000 };
+enum {
+    EXPIRE_ROWS_AT_ONCE = 5000,
+    TRACE_MAX_PAGES = 1 << 19, /* of 4 KiB: 2 GiB */
+    SIZE_CHECK_BATCHES = 64,
+};
 
 struct trace_db {
     struct db *db; /* of the recording thread */
@@ -30,12 +34,12 @@ struct trace_db {
 
 static int insert_event(struct trace_db *t, const struct trace_event *e)
 {
-    int64_t r =
-        db_run(t->db,
-               "INSERT INTO trace(ref, seq, session, time, event, address, detail)"
-               " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-               DB_INT(e->ref), DB_INT(t->next_seq++), DB_INT(e->session), DB_INT(e->time_ms),
-               DB_TEXT(e->event), DB_TEXT(e->address), DB_BLOB(e->details));
+    int64_t r = db_run(t->db,
+                       "INSERT INTO trace(ref, seq, session, time, event, address, detail)"
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
+                       DB_INT(e->ref), DB_INT(t->next_seq), DB_INT(e->session), DB_INT(e->time_ms),
+                       DB_TEXT(e->event), DB_TEXT(e->address), DB_BLOB(e->details));
+    t->next_seq++;
     if (r >= 0 && e->address.len > 0)
         r = db_run(t->db,
                    "INSERT INTO trace_address(address, ref) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
@@ -61,25 +65,48 @@ static void record_batch(struct trace_db *t, struct str events)
     db_checkpoint_if_due(t->db);
 }
 
-/* Forgets a bounded number of old rows; the rest next time. */
-static void expire_some(struct trace_db *t, int64_t before_ms)
+/* Deletes up to EXPIRE_ROWS_AT_ONCE rows older than `limit`, with what finds them by address.
+ * Whether there may be more, or negative errno. */
+static int delete_rows(struct trace_db *t, int64_t limit)
 {
-    int64_t limit = (int64_t)id_at_ms(before_ms);
+    int64_t rows =
+        db_run(t->db,
+               "DELETE FROM trace_address WHERE (address, ref) IN (SELECT address, ref FROM"
+               " trace WHERE ref < ?1 ORDER BY ref, seq LIMIT ?2)",
+               DB_INT(limit), DB_INT(EXPIRE_ROWS_AT_ONCE));
+    if (rows >= 0)
+        rows = db_run(t->db,
+                      "DELETE FROM trace WHERE (ref, seq) IN (SELECT ref, seq FROM trace WHERE"
+                      " ref < ?1 ORDER BY ref, seq LIMIT ?2)",
+                      DB_INT(limit), DB_INT(EXPIRE_ROWS_AT_ONCE));
+    return rows < 0 ? (int)rows : rows == EXPIRE_ROWS_AT_ONCE;
+}
 
+static bool expire_some(struct trace_db *t, int64_t before_ms)
+{
     if (db_begin(t->db) < 0)
-        return;
-    int64_t r = db_run(t->db,
-                       "DELETE FROM trace_address WHERE (address, ref) IN (SELECT address, ref FROM"
-                       " trace_address WHERE ref < ?1 LIMIT ?2)",
-                       DB_INT(limit), DB_INT(EXPIRE_ROWS_AT_ONCE));
-    if (r >= 0)
-        r = db_run(
-            t->db,
-            "DELETE FROM trace WHERE (ref, seq) IN (SELECT ref, seq FROM trace WHERE ref < ?1"
-            " LIMIT ?2)",
-            DB_INT(limit), DB_INT(EXPIRE_ROWS_AT_ONCE));
+        return false;
+    int r = delete_rows(t, (int64_t)id_at_ms(before_ms));
     if (r < 0 || db_commit(t->db) < 0)
         db_rollback(t->db);
+    db_checkpoint_if_due(t->db);
+    return r > 0;
+}
+
+/* Strangers can make events; the file must not fill the disk. Over the limit, the oldest go first.
+ */
+static void keep_size(struct trace_db *t)
+{
+    int64_t used_pages = 0, oldest = 0;
+
+    if (db_get_int(t->db, &used_pages,
+                   "SELECT (SELECT page_count FROM pragma_page_count()) -"
+                   " (SELECT freelist_count FROM pragma_freelist_count())") <= 0 ||
+        used_pages < TRACE_MAX_PAGES)
+        return;
+    if (db_get_int(t->db, &oldest, "SELECT ref FROM trace ORDER BY ref, seq LIMIT 1 OFFSET ?1",
+                   DB_INT(EXPIRE_ROWS_AT_ONCE)) > 0)
+        (void)expire_some(t, id_time_ms((uint64_t)oldest));
 }
 
 static void wait_a_batch(struct trace_db *t)
@@ -117,9 +144,12 @@ static void *run_recorder(void *arg)
         pthread_mutex_unlock(&t->lock);
         if (batch.len > 0)
             record_batch(t, buf_str(&batch));
-        if (expire_before_ms > 0)
-            expire_some(t, expire_before_ms);
+        bool has_more = expire_before_ms > 0 && expire_some(t, expire_before_ms);
+        if (t->recorded % SIZE_CHECK_BATCHES == 0)
+            keep_size(t);
         pthread_mutex_lock(&t->lock);
+        if (has_more && t->expire_before_ms == 0)
+            t->expire_before_ms = expire_before_ms;
         t->recorded = target;
         pthread_cond_broadcast(&t->changed);
         pthread_mutex_unlock(&t->lock);
@@ -136,9 +166,9 @@ static int open_file(struct trace_db *t, struct buf *out_text)
 
     if (r == 0)
         r = schema_migrate(t->db, &schema_trace, t->path, out_text);
-    if (r == 0)
-        r = db_get_int(t->db, &t->next_seq, "SELECT COALESCE(MAX(seq), 0) + 1 FROM trace");
-    return r < 0 ? r : 0;
+    /* Only the order within one message matters. */
+    t->next_seq = clock_real_ms() * 1000;
+    return r;
 }
 
 int trace_db_open(const char *path, struct trace_db **out, struct buf *out_text)

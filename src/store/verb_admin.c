@@ -8,6 +8,8 @@
 #include "store/store.h"
 #include "store/verbs.h"
 
+enum { BACKUP_PAGE_ROWS = 20000 };
+
 int verb_ping(struct store *store, struct job *job)
 {
     (void)store;
@@ -67,23 +69,6 @@ int verb_status(struct store *store, struct job *job)
     return 0;
 }
 
-/* Lists the segments as the copy knows them. */
-static int list_segments(struct job *job, const char *copy)
-{
-    struct db *db = NULL;
-    int r = db_open(copy, DB_READER, true, &db);
-
-    if (r < 0)
-        return r;
-    struct db_stmt *stmt = db_query(db, "SELECT id, bytes FROM segment ORDER BY id");
-    while ((r = db_step(stmt)) > 0) {
-        buf_put_u64(&job->reply, (uint64_t)db_column_int(stmt, 0));
-        buf_put_u64(&job->reply, (uint64_t)db_column_int(stmt, 1));
-    }
-    db_close(db);
-    return r;
-}
-
 /* A handle of its own: copying writes, which the reader's handle may not. */
 static int copy_database(const char *from, const char *to)
 {
@@ -97,40 +82,87 @@ static int copy_database(const char *from, const char *to)
     return r;
 }
 
-/* backup.begin -> u64 segment, u64 bytes ... From now on no segment is dropped, until backup.end or
- * the connection's end; backup-mail.db and backup-trace.db lie in the data folder. */
+struct backup_paths {
+    char *mail, *trace, *trace_from;
+};
+
+static void backup_paths_init(struct backup_paths *p, const struct store *store)
+{
+    /* Copied at once: a reload may replace the settings meanwhile. */
+    const char *dir = store->settings->server_data_dir;
+
+    p->mail = xasprintf("%s/backup-mail.db", dir);
+    p->trace = xasprintf("%s/backup-trace.db", dir);
+    p->trace_from = xasprintf("%s/trace.db", dir);
+}
+
+static void backup_paths_done(struct backup_paths *p)
+{
+    free(p->mail);
+    free(p->trace);
+    free(p->trace_from);
+}
+
+/* backup.begin -> (nothing). From now on no segment is dropped, until backup.end or the
+ * connection's end; backup-mail.db and backup-trace.db lie in the data folder. */
 int verb_backup_begin(struct store *store, struct job *job)
 {
-    const char *dir = store->settings->server_data_dir;
-    CLEANUP(cleanup_free) char *mail = xasprintf("%s/backup-mail.db", dir);
-    CLEANUP(cleanup_free) char *trace = xasprintf("%s/backup-trace.db", dir);
-    CLEANUP(cleanup_free) char *trace_from = xasprintf("%s/trace.db", dir);
-    struct store_conn *nobody = NULL;
+    struct backup_paths paths;
+    const struct store_conn *nobody = NULL;
 
     if (!atomic_compare_exchange_strong(&store->backup_conn, &nobody, job->conn))
         return job_fail(job, -EBUSY, "another backup is under way");
-    int r = copy_database(store->db_path, mail);
+    backup_paths_init(&paths, store);
+    int r = copy_database(store->db_path, paths.mail);
     trace_db_flush(store->trace);
     if (r == 0)
-        r = copy_database(trace_from, trace);
-    if (r == 0)
-        r = list_segments(job, mail);
+        r = copy_database(paths.trace_from, paths.trace);
+    backup_paths_done(&paths);
     if (r < 0)
-        store->backup_conn = NULL;
-    return r < 0 ? job_fail(job, r, "the database could not be copied into %s", dir) : 0;
+        store_end_backup(store, job->conn);
+    return r < 0 ? job_fail(job, r, "the database could not be copied into the data folder") : 0;
+}
+
+/* backup.segments: u64 after -> u64 segment, u64 bytes ...: a page of those that hold bodies, as
+ * the copied database knows them; an empty page is the end. */
+int verb_backup_segments(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    int64_t after = (int64_t)cursor_u64(&c);
+    struct backup_paths paths;
+    struct db *db = NULL;
+
+    if (store->backup_conn != job->conn)
+        return job_fail(job, -EINVAL, "no backup was begun");
+    backup_paths_init(&paths, store);
+    int r = db_open(paths.mail, DB_READER, true, &db);
+    backup_paths_done(&paths);
+    if (r < 0)
+        return r;
+    struct db_stmt *stmt = db_query(db,
+                                    "SELECT id, bytes FROM segment WHERE id > ?1 AND EXISTS"
+                                    " (SELECT 1 FROM body WHERE body.segment = segment.id)"
+                                    " ORDER BY id LIMIT ?2",
+                                    DB_INT(after), DB_INT(BACKUP_PAGE_ROWS));
+    while ((r = db_step(stmt)) > 0) {
+        buf_put_u64(&job->reply, (uint64_t)db_column_int(stmt, 0));
+        buf_put_u64(&job->reply, (uint64_t)db_column_int(stmt, 1));
+    }
+    db_close(db);
+    return r;
 }
 
 void store_end_backup(struct store *store, const struct store_conn *conn)
 {
-    const char *dir = store->settings->server_data_dir;
-    CLEANUP(cleanup_free) char *mail = xasprintf("%s/backup-mail.db", dir);
-    CLEANUP(cleanup_free) char *trace = xasprintf("%s/backup-trace.db", dir);
+    struct backup_paths paths;
+    const struct store_conn *owner = conn;
 
-    if (store->backup_conn != conn)
+    if (conn == NULL || !atomic_compare_exchange_strong(&store->backup_conn, &owner, NULL))
         return;
-    (void)unlink(mail);
-    (void)unlink(trace);
-    store->backup_conn = NULL;
+    backup_paths_init(&paths, store);
+    (void)unlink(paths.mail);
+    (void)unlink(paths.trace);
+    backup_paths_done(&paths);
 }
 
 /* backup.end -> (nothing) */

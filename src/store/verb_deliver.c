@@ -12,7 +12,7 @@
 #include "store/store.h"
 #include "store/verbs.h"
 
-enum { MAILBOXES_MAX = 10000, QUEUED_MAX = 10000 };
+enum { PLACES_MAX = 10000 };
 
 /* Where one message goes, gathered over all its recipients, each place once. */
 struct plan {
@@ -20,6 +20,8 @@ struct plan {
     struct job *job;
     struct deliver_request request;
     struct directory_result found; /* of the recipient at hand */
+    struct directory_memory memory;
+    struct map places; /* accounts and addresses that are planned already */
     int64_t *accounts;
     size_t account_count;
     struct buf remotes; /* lp address, lp domain, u32 index of the recipient it came from */
@@ -42,7 +44,7 @@ int verb_recipient_check(struct store *store, struct job *job)
         return r;
     arena_init(&scratch, DIRECTORY_ARENA_BYTES);
     r = directory_resolve(job->db, &scratch, local, domain,
-                          store->settings->smtp_recipient_separators, &found);
+                          store->settings->smtp_recipient_separators, NULL, &found);
     arena_done(&scratch);
     buf_put_u8(&job->reply, (uint8_t)found.kind);
     buf_put_u32(&job->reply, (uint32_t)found.count);
@@ -102,14 +104,24 @@ static void print_recipient(const struct deliver_recipient *r, struct buf *out)
     address_print(&a, out);
 }
 
+/* 1 when the place is new, 0 when it is planned already, negative when there are too many. */
+static int note_place(struct plan *p, struct str key)
+{
+    static char mark;
+
+    if (map_get(&p->places, key) != NULL)
+        return 0;
+    if (map_set(&p->places, key, &mark) < 0)
+        return job_fail(p->job, -E2BIG, "the aliases of this message lead to too many places");
+    return 1;
+}
+
 static int add_account(struct plan *p, int64_t account)
 {
-    for (size_t i = 0; i < p->account_count; i++) {
-        if (p->accounts[i] == account)
-            return 0;
-    }
-    if (p->account_count == MAILBOXES_MAX)
-        return job_fail(p->job, -E2BIG, "the aliases of this message lead to too many mailboxes");
+    int r = note_place(p, str_from_mem(&account, sizeof(account)));
+
+    if (r <= 0)
+        return r;
     if (p->account_count % 64 == 0)
         p->accounts = xrealloc(p->accounts, (p->account_count + 64) * sizeof(p->accounts[0]));
     p->accounts[p->account_count++] = account;
@@ -118,17 +130,10 @@ static int add_account(struct plan *p, int64_t account)
 
 static int add_remote(struct plan *p, struct str address, struct str domain, size_t from)
 {
-    struct cursor c = cursor_from(buf_str(&p->remotes));
+    int r = note_place(p, address);
 
-    for (size_t i = 0; i < p->remote_count; i++) {
-        struct str known = cursor_lp(&c);
-        (void)cursor_lp(&c);
-        (void)cursor_u32(&c);
-        if (str_eq(known, address))
-            return 0;
-    }
-    if (p->remote_count == QUEUED_MAX)
-        return job_fail(p->job, -E2BIG, "the aliases of this message lead to too many addresses");
+    if (r <= 0)
+        return r;
     buf_put_lp(&p->remotes, address);
     buf_put_lp(&p->remotes, domain);
     buf_put_u32(&p->remotes, (uint32_t)from);
@@ -173,7 +178,7 @@ static int plan_recipient(struct plan *p, size_t index)
     buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
     print_recipient(to, &printed);
     int r = directory_resolve(p->job->db, &scratch, to->local, to->domain,
-                              p->store->settings->smtp_recipient_separators, &p->found);
+                              p->store->settings->smtp_recipient_separators, &p->memory, &p->found);
     if (r == 0 && p->found.kind == RECIPIENT_REMOTE && to->is_relay)
         r = add_remote(p, buf_str(&printed), to->domain, index);
     else if (r == 0 && p->found.kind == RECIPIENT_LOCAL)
@@ -275,22 +280,29 @@ int verb_deliver(struct store *store, struct job *job)
     if ((p.request.spool != 0) != job->has_spool ||
         (job->has_spool && p.request.prefix_bytes > job->spool_place.length))
         return -EBADMSG;
-    buf_init(&p.remotes, QUEUED_MAX * 600);
+    buf_init(&p.remotes, PLACES_MAX * 700);
+    directory_memory_init(&p.memory);
+    map_init(&p.places, PLACES_MAX);
     r = run_plan(&p);
+    map_done(&p.places);
+    directory_memory_done(&p.memory);
     buf_done(&p.remotes);
     free(p.accounts);
     return r;
 }
 
-/* trace.add: encoded events, passed on as they are after a look */
+/* trace.add: encoded events of what never became a message; passed on as they are after a look */
 int verb_trace_add(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct trace_event event;
     int r;
 
-    while ((r = trace_next_event(&c, &event)) > 0)
-        ;
+    while ((r = trace_next_event(&c, &event)) > 0) {
+        bool is_allowed = str_eq(event.event, STR("refused")) || str_eq(event.event, STR("lost"));
+        if (!is_allowed || !wire_is_plausible_id(event.ref))
+            return -EBADMSG;
+    }
     if (r == 0)
         trace_db_record(store->trace, str_from_mem(job->payload, job->payload_bytes));
     return r;

@@ -8,7 +8,11 @@
 #include "store/store.h"
 #include "store/verbs.h"
 
-enum { PASSWORD_MIN_BYTES = 8, PASSWORD_MAX_BYTES = 1024 };
+enum {
+    PASSWORD_MIN_BYTES = 8,
+    PASSWORD_MAX_BYTES = 1024,
+    LIST_PAGE_ROWS = 400, /* of at most 1100 bytes or so each: fits into a reply */
+};
 /* argon2id: 2 passes over 19 MiB, about 15 ms (OWASP's first recommendation). */
 static const unsigned long long password_ops = 2;
 static const size_t password_memory_bytes = 19 * 1024 * 1024;
@@ -46,15 +50,19 @@ static int get_key(struct job *job, struct str address, struct str *out_key,
     return 0;
 }
 
-static int insert_account(struct store *store, struct job *job, struct str printed, struct str key,
-                          struct str secret)
+struct new_account {
+    struct str printed, key, domain, secret;
+};
+
+/* 1; 0 when the address is taken; negative errno. */
+static int insert_account(struct store *store, struct job *job, const struct new_account *a)
 {
     int64_t rows = db_run(job->db,
-                          "INSERT INTO account(id, address, lookup, secret, created)"
-                          " VALUES(?1, ?2, ?3, ?4, ?5)",
-                          DB_INT(id_make(&store->ids)), DB_TEXT(printed), DB_TEXT(key),
-                          DB_TEXT(secret), DB_INT(job->now_ms));
-    return rows < 0 ? (int)rows : 0;
+                          "INSERT INTO account(id, address, lookup, domain, secret, created)"
+                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
+                          DB_INT(id_make(&store->ids)), DB_TEXT(a->printed), DB_TEXT(a->key),
+                          DB_TEXT(a->domain), DB_TEXT(a->secret), DB_INT(job->now_ms));
+    return (int)rows;
 }
 
 /* domain.add: lp name -> (nothing). Brings an account for postmaster (RFC 5321 section 4.5.1). */
@@ -78,18 +86,27 @@ int verb_domain_add(struct store *store, struct job *job)
     if (rows < 0)
         return (int)rows;
     struct str postmaster = str_from_c(arena_printf(&job->arena, "postmaster@%.*s", STR_ARG(name)));
-    r = insert_account(store, job, postmaster, postmaster, STR(""));
-    return r == -EEXIST ? 0 : r;
+    struct new_account account = {
+        .printed = postmaster, .key = postmaster, .domain = name, .secret = STR("")};
+    r = insert_account(store, job, &account);
+    return r < 0 ? r : 0;
 }
 
-/* domain.list -> lp name, lp catchall, u8 primary, u64 created, u64 accounts, u64 aliases ... */
+/* Lists come in pages: each request names the last key it has seen (empty: from the start), and an
+ * empty page is the end. */
+
+/* domain.list: lp after name -> lp name, lp catchall, u8 primary, u64 created, accounts, aliases
+ * ... */
 int verb_domain_list(struct store *store, struct job *job)
 {
-    struct db_stmt *stmt = db_query(
-        job->db, "SELECT name, catchall, is_primary, created,"
-                 " (SELECT COUNT(*) FROM account WHERE lookup LIKE '%@' || domain.name),"
-                 " (SELECT COUNT(DISTINCT lookup) FROM alias WHERE lookup LIKE '%@' || domain.name)"
-                 " FROM domain ORDER BY name");
+    struct cursor c = job_args(job);
+    struct db_stmt *stmt =
+        db_query(job->db,
+                 "SELECT name, catchall, is_primary, created,"
+                 " (SELECT COUNT(*) FROM account a WHERE a.domain = domain.name),"
+                 " (SELECT COUNT(DISTINCT lookup) FROM alias l WHERE l.domain = domain.name)"
+                 " FROM domain WHERE name > ?1 ORDER BY name LIMIT ?2",
+                 DB_TEXT(cursor_lp(&c)), DB_INT(LIST_PAGE_ROWS));
     int r;
 
     (void)store;
@@ -139,7 +156,7 @@ int verb_domain_remove(struct store *store, struct job *job)
     struct str postmaster = str_from_c(arena_printf(&job->arena, "postmaster@%.*s", STR_ARG(name)));
     /* The postmaster that came with the domain goes with it, unless letters lie there. */
     r = db_get_int(job->db, &count,
-                   "SELECT COUNT(*) FROM account a WHERE a.lookup LIKE '%@' || ?1 AND NOT"
+                   "SELECT COUNT(*) FROM account a WHERE a.domain = ?1 AND NOT"
                    " (a.lookup = ?2 AND a.secret = '' AND NOT EXISTS"
                    " (SELECT 1 FROM mailbox m WHERE m.account = a.id AND m.messages > 0))",
                    DB_TEXT(name), DB_TEXT(postmaster));
@@ -155,7 +172,7 @@ int verb_domain_remove(struct store *store, struct job *job)
     if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM account WHERE lookup = ?1", DB_TEXT(postmaster));
     if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM alias WHERE lookup LIKE '%@' || ?1", DB_TEXT(name));
+        rows = db_run(job->db, "DELETE FROM alias WHERE domain = ?1", DB_TEXT(name));
     if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM domain WHERE name = ?1", DB_TEXT(name));
     return rows < 0 ? (int)rows : 0;
@@ -206,20 +223,28 @@ int verb_account_add(struct store *store, struct job *job)
         return job_fail(job, -EEXIST,
                         "%.*s is an alias; remove it first: hikyaku alias remove %.*s",
                         STR_ARG(printed), STR_ARG(printed));
+    struct new_account account = {
+        .printed = printed, .key = key, .domain = domain, .secret = str_from_c(job->extra)};
     if (r == 0)
-        r = insert_account(store, job, printed, key, str_from_c(job->extra));
-    if (r == -EEXIST)
-        return job_fail(job, r, "the account %.*s exists already", STR_ARG(printed));
-    return r;
+        r = insert_account(store, job, &account);
+    if (r == 0)
+        return job_fail(job, -EEXIST, "the account %.*s exists already", STR_ARG(printed));
+    return r < 0 ? r : 0;
 }
 
-/* account.list -> lp address, u8 has password, u64 created, u64 messages, u64 bytes ... */
+/* account.list: lp after key -> lp address, u8 has password, u64 created, messages, bytes, lp key
+ */
 int verb_account_list(struct store *store, struct job *job)
 {
-    struct db_stmt *stmt = db_query(
-        job->db, "SELECT a.address, a.secret <> '', a.created, COALESCE(SUM(m.messages), 0),"
-                 " COALESCE(SUM(m.bytes), 0) FROM account a LEFT JOIN mailbox m ON m.account = a.id"
-                 " GROUP BY a.id, a.address, a.secret, a.created, a.lookup ORDER BY a.lookup");
+    struct cursor c = job_args(job);
+    struct db_stmt *stmt =
+        db_query(job->db,
+                 "SELECT a.address, a.secret <> '', a.created, COALESCE(SUM(m.messages), 0),"
+                 " COALESCE(SUM(m.bytes), 0), a.lookup FROM account a LEFT JOIN mailbox m"
+                 " ON m.account = a.id WHERE a.lookup > ?1"
+                 " GROUP BY a.id, a.address, a.secret, a.created, a.lookup ORDER BY a.lookup"
+                 " LIMIT ?2",
+                 DB_TEXT(cursor_lp(&c)), DB_INT(LIST_PAGE_ROWS));
     int r;
 
     (void)store;
@@ -228,6 +253,7 @@ int verb_account_list(struct store *store, struct job *job)
         buf_put_u8(&job->reply, (uint8_t)db_column_int(stmt, 1));
         for (int i = 2; i <= 4; i++)
             buf_put_u64(&job->reply, (uint64_t)db_column_int(stmt, i));
+        buf_put_lp(&job->reply, db_column_text(stmt, 5));
     }
     return r < 0 ? r : buf_status(&job->reply);
 }
@@ -345,25 +371,31 @@ int verb_alias_add(struct store *store, struct job *job)
         if (r < 0)
             return r;
         int64_t rows = db_run(job->db,
-                              "INSERT INTO alias(lookup, target, address, created)"
-                              " VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
-                              DB_TEXT(key), DB_TEXT(target), DB_TEXT(printed), DB_INT(job->now_ms));
+                              "INSERT INTO alias(lookup, target, address, domain, created)"
+                              " VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
+                              DB_TEXT(key), DB_TEXT(target), DB_TEXT(printed), DB_TEXT(domain),
+                              DB_INT(job->now_ms));
         r = rows < 0 ? (int)rows : 0;
     }
     return r;
 }
 
-/* alias.list -> lp address, lp target ... */
+/* alias.list: lp after key, lp after target -> lp address, lp target, lp key ... */
 int verb_alias_list(struct store *store, struct job *job)
 {
+    struct cursor c = job_args(job);
+    struct str key = cursor_lp(&c), target = cursor_lp(&c);
     struct db_stmt *stmt =
-        db_query(job->db, "SELECT address, target FROM alias ORDER BY lookup, target");
+        db_query(job->db,
+                 "SELECT address, target, lookup FROM alias WHERE lookup > ?1 OR (lookup = ?1 AND"
+                 " target > ?2) ORDER BY lookup, target LIMIT ?3",
+                 DB_TEXT(key), DB_TEXT(target), DB_INT(LIST_PAGE_ROWS));
     int r;
 
     (void)store;
     while ((r = db_step(stmt)) > 0) {
-        buf_put_lp(&job->reply, db_column_text(stmt, 0));
-        buf_put_lp(&job->reply, db_column_text(stmt, 1));
+        for (int i = 0; i <= 2; i++)
+            buf_put_lp(&job->reply, db_column_text(stmt, i));
     }
     return r < 0 ? r : buf_status(&job->reply);
 }

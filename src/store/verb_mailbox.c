@@ -8,6 +8,21 @@
 
 enum { LIST_PAGE_ROWS = 500, READ_PIECE_MAX_BYTES = 512 * 1024, NAME_MAX_BYTES = 255 };
 
+/* Seconds since 1970, but never a value twice: a mailbox that is made again under its old name must
+ * not be taken for the old one (RFC 3501 section 2.3.1.1). */
+static int next_uidvalidity(struct job *job, int64_t *out)
+{
+    int64_t now_s = job->now_ms / 1000;
+    int64_t rows = db_run(job->db,
+                          "UPDATE counter SET value = CASE WHEN value < ?1 THEN ?1 ELSE value + 1"
+                          " END WHERE name = 'uidvalidity'",
+                          DB_INT(now_s));
+    if (rows <= 0)
+        return rows < 0 ? (int)rows : -EUCLEAN;
+    int r = db_get_int(job->db, out, "SELECT value FROM counter WHERE name = 'uidvalidity'");
+    return r < 0 ? r : 0;
+}
+
 int mailbox_open(struct store *store, struct job *job, int64_t account, struct str name,
                  int64_t *out_mailbox)
 {
@@ -17,11 +32,15 @@ int mailbox_open(struct store *store, struct job *job, int64_t account, struct s
     if (r != 0)
         return r > 0 ? 0 : r;
     *out_mailbox = (int64_t)id_make(&store->ids);
+    int64_t uidvalidity;
+    r = next_uidvalidity(job, &uidvalidity);
+    if (r < 0)
+        return r;
     int64_t rows =
         db_run(job->db,
                "INSERT INTO mailbox(id, account, name, uidvalidity, uidnext, modseq,"
                " messages, unseen, bytes) VALUES(?1, ?2, ?3, ?4, 1, 1, 0, 0, 0)",
-               DB_INT(*out_mailbox), DB_INT(account), DB_TEXT(name), DB_INT(job->now_ms / 1000));
+               DB_INT(*out_mailbox), DB_INT(account), DB_TEXT(name), DB_INT(uidvalidity));
     return rows < 0 ? (int)rows : 0;
 }
 
@@ -147,9 +166,10 @@ int verb_message_list(struct store *store, struct job *job)
 
 static int find_place(struct job *job, uint64_t id, struct body_place *out_place)
 {
-    struct db_stmt *stmt =
-        db_query(job->db, "SELECT segment, place, bytes, crc FROM body WHERE id = ?1", DB_INT(id));
+    struct db_stmt *stmt = db_query(
+        job->db, "SELECT segment, place, bytes, crc, state FROM body WHERE id = ?1", DB_INT(id));
     int r = db_step(stmt);
+    bool is_damaged = r > 0 && db_column_int(stmt, 4) != 0;
 
     if (r > 0)
         *out_place = (struct body_place){.segment = db_column_int(stmt, 0),
@@ -159,7 +179,7 @@ static int find_place(struct job *job, uint64_t id, struct body_place *out_place
     db_reset(stmt);
     if (r == 0)
         return job_fail(job, -ENOENT, "there is no such message");
-    return r < 0 ? r : 0;
+    return is_damaged ? -EBADMSG : MIN(r, 0);
 }
 
 /* message.read: u64 id, u64 from, u32 length -> u64 whole length, the bytes */
@@ -175,7 +195,7 @@ int verb_message_read(struct store *store, struct job *job)
     for (int tries = 0; r == 0 && tries < 3; tries++) {
         r = find_place(job, id, &place);
         if (r < 0)
-            return r;
+            break;
         buf_reset(&job->reply);
         buf_put_u64(&job->reply, (uint64_t)place.length);
         from = MIN(MAX(from, (int64_t)0), place.length);
@@ -201,6 +221,9 @@ int verb_message_append(struct store *store, struct job *job)
     int r = wire_get_append(&c, &q);
     if (r < 0 || (q.spool != 0) != job->has_spool)
         return -EBADMSG;
+    r = store_check_room(store);
+    if (r < 0)
+        return job_fail(job, r, "too little room is left on the disk (store.min_free_space)");
     if (q.mailbox.len == 0 || q.mailbox.len > NAME_MAX_BYTES)
         return job_fail(job, -EINVAL, "a mailbox name has 1 to %d bytes", NAME_MAX_BYTES);
     r = find_account(job, q.account, &account);

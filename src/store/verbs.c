@@ -58,8 +58,11 @@ static const struct verb verbs[STORE_VERB_END] = {
                                 .handler = verb_message_undelete},
     [STORE_TRACE_QUERY] = {"trace.query", ADMIN, VERB_READ, .handler = verb_trace_query},
     [STORE_BACKUP_BEGIN] = {"backup.begin", ADMIN, VERB_READ, .handler = verb_backup_begin},
+    [STORE_BACKUP_SEGMENTS] = {"backup.segments", ADMIN, VERB_READ,
+                               .handler = verb_backup_segments},
     [STORE_BACKUP_END] = {"backup.end", ADMIN, VERB_READ, .handler = verb_backup_end},
     [STORE_MAINTAIN] = {"maintain", ADMIN, VERB_WRITE, .handler = verb_maintain},
+    [STORE_DROP_FILES] = {"drop.files", 0, VERB_READ, .handler = verb_drop_files},
 };
 
 const struct verb *verb_find(unsigned number)

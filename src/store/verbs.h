@@ -43,8 +43,10 @@ verb_handler verb_message_undelete;
 
 verb_handler verb_status;
 verb_handler verb_backup_begin;
+verb_handler verb_backup_segments;
 verb_handler verb_backup_end;
 verb_handler verb_maintain;
+verb_handler verb_drop_files;
 
 /* Mailbox rows, shared by delivery and import. All from write handlers. */
 struct mailbox_entry {

@@ -3,6 +3,17 @@
 
 #include <errno.h>
 
+#include "base/clock.h"
+#include "base/id.h"
+
+bool wire_is_plausible_id(uint64_t id)
+{
+    int64_t skew_ms = id_time_ms(id) - clock_real_ms();
+
+    return id != 0 && id >> 63 == 0 && skew_ms > -(int64_t)WIRE_ID_SKEW_MS &&
+           skew_ms < (int64_t)WIRE_ID_SKEW_MS;
+}
+
 static void put_recipient(struct buf *out, const struct deliver_recipient *r)
 {
     buf_put_lp(out, r->local);
@@ -58,7 +69,7 @@ int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_reque
     out->text = cursor_lp(c);
     uint32_t count = cursor_u32(c);
     if (cursor_status(c) < 0 || count == 0 || count > WIRE_RECIPIENTS_MAX ||
-        out->message_id >> 63 != 0 || out->session_id >> 63 != 0)
+        !wire_is_plausible_id(out->message_id) || out->session_id >> 63 != 0)
         return -EBADMSG;
     if (out->spool == 0 && out->prefix_bytes > out->text.len)
         return -EBADMSG;
@@ -94,5 +105,5 @@ int wire_get_append(struct cursor *c, struct append_request *out)
     out->summary = cursor_lp(c);
     out->spool = cursor_u64(c);
     out->text = cursor_lp(c);
-    return out->message_id >> 63 != 0 ? -EBADMSG : cursor_finish(c);
+    return wire_is_plausible_id(out->message_id) ? cursor_finish(c) : -EBADMSG;
 }

@@ -47,8 +47,10 @@ enum store_verb {
     STORE_MESSAGE_UNDELETE,
     STORE_TRACE_QUERY,
     STORE_BACKUP_BEGIN,
+    STORE_BACKUP_SEGMENTS,
     STORE_BACKUP_END,
     STORE_MAINTAIN,
+    STORE_DROP_FILES, /* the store's own: no role may call it */
     STORE_VERB_END,
 };
 
@@ -57,7 +59,12 @@ enum {
     WIRE_INLINE_BODY_MAX_BYTES = 128 * 1024, /* larger bodies go through a spool file */
     WIRE_SPOOL_PIECE_BYTES = 128 * 1024,
     WIRE_DELIVER_MAX_BYTES = 1024 * 1024,
+    WIRE_ID_SKEW_MS = 7 * 24 * 3600 * 1000, /* how far an id's time may be from the store's */
 };
+
+/* Whether a worker may have made this id about now: ids order the rows and tell when they expire.
+ */
+bool wire_is_plausible_id(uint64_t id);
 
 /* Why a session may not start; also the verdict of the store on its address. */
 enum session_verdict {

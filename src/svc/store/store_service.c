@@ -4,20 +4,14 @@
  */
 #include "svc/store/store_service.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/server.h"
 #include "svc/control.h"
 
-enum { MAINTAIN_EVERY_MS = 10000, LOCK_WAIT_MS = 30000 };
+enum { MAINTAIN_EVERY_MS = 10000 };
 
 static const char *const store_syscalls[] = {
     "open",      "openat",     "unlink",    "unlinkat",   "rename",     "renameat", "renameat2",
@@ -27,14 +21,19 @@ static const char *const store_syscalls[] = {
     "readlink",  "getcwd",     "flock",     "accept4",    "utimensat",  "rmdir",    NULL,
 };
 
+/* Settings that a reload replaced; a few kilobytes each. */
+struct old_settings {
+    struct settings *settings;
+    struct old_settings *next;
+};
+
 static struct {
     struct store *store;
     struct store_server *server;
     struct settings *settings;
-    struct settings *old_settings; /* jobs may still look at them */
+    struct old_settings *old; /* jobs may still look at them: kept to the end */
     struct loop_timer timer;
-    int lock_fd;
-} self = {.lock_fd = -1};
+} self;
 
 static const struct sandbox_profile *profile(const struct settings *settings)
 {
@@ -44,23 +43,6 @@ static const struct sandbox_profile *profile(const struct settings *settings)
 
     paths[0] = (struct sandbox_path){.path = settings->server_data_dir, .may_write = true};
     return &p;
-}
-
-/* Two stores on one folder would destroy it; one that is just ending is waited for. */
-static int lock_folder(const struct settings *settings)
-{
-    CLEANUP(cleanup_free) char *path = xasprintf("%s/lock", settings->server_data_dir);
-    int64_t until_ms = clock_mono_us() / 1000 + LOCK_WAIT_MS;
-
-    self.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (self.lock_fd < 0)
-        return -errno;
-    while (flock(self.lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK || clock_mono_us() / 1000 > until_ms)
-            return -EBUSY;
-        (void)nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-    }
-    return 0;
 }
 
 static void on_reload(void *arg, uint64_t token)
@@ -85,12 +67,7 @@ static int open_all(struct settings *settings)
     struct buf text;
 
     buf_init(&text, 4096);
-    int r = lock_folder(settings);
-    if (r < 0)
-        buf_printf(&text, "%s cannot be locked: another server uses it, or it is not writable",
-                   settings->server_data_dir);
-    if (r == 0)
-        r = store_open(settings, &self.store, &text);
+    int r = store_open(settings, &self.store, &text);
     if (r < 0)
         LOG(LOG_ERROR, "store.not-started", LOG_ERR(r), LOG_STR("why", buf_str(&text)));
     buf_done(&text);
@@ -128,8 +105,9 @@ static void take_settings(struct cursor *payload)
         return;
     log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format,
               store_service.name);
-    settings_free(self.old_settings);
-    self.old_settings = self.settings;
+    struct old_settings *old = xcalloc(1, sizeof(*old));
+    *old = (struct old_settings){.settings = self.settings, .next = self.old};
+    self.old = old;
     self.settings = settings;
     store_configure(self.store, settings);
     store_server_set_limits(self.server, (unsigned)settings->smtp_max_connections,
@@ -180,10 +158,13 @@ static void finish(void)
 {
     store_server_free(self.server);
     store_close(self.store);
-    settings_free(self.old_settings);
+    while (self.old != NULL) {
+        struct old_settings *next = self.old->next;
+        settings_free(self.old->settings);
+        free(self.old);
+        self.old = next;
+    }
     settings_free(self.settings);
-    if (self.lock_fd >= 0)
-        close(self.lock_fd);
 }
 
 const struct service store_service = {

@@ -162,7 +162,7 @@ static void ids_sort_by_time_and_survive_their_text(void **state)
         assert_int_equal(id_parse(str_from_c(id_format(id, text)), &parsed), 0);
         assert_true(parsed == id);
         assert_true(strcmp(previous, text) < 0);
-        strcpy(previous, text);
+        memcpy(previous, text, sizeof(text));
         before = id;
     }
     assert_true(llabs(id_time_ms(before) - clock_real_ms()) < 5000);

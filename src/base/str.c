@@ -46,8 +46,9 @@ bool str_has_prefix(struct str s, struct str prefix)
 
 bool str_has_prefix_nocase(struct str s, struct str prefix)
 {
-    if (s.len < prefix.len)
-        return false;
+    if (s.len < prefix.len || prefix.len == 0)
+        return prefix.len == 0;
+    ASSERT(s.ptr != NULL && prefix.ptr != NULL);
     for (size_t i = 0; i < prefix.len; i++) {
         if (ascii_lower(s.ptr[i]) != ascii_lower(prefix.ptr[i]))
             return false;

@@ -142,7 +142,8 @@ static const struct setting table[] = {
      .help = "The largest message that is taken. Senders are told by the SIZE extension and "
              "larger mail is refused. An attached file grows by a third on its way."},
     {FIELD(smtp, max_recipients), .type = SETTING_INT, .text_default = "1000",
-     .min = 1, .max = 10000,
+     /* SMTP_RECIPIENTS_MAX, which is what a frame to the store holds; svc/inbound asserts it. */
+     .min = 1, .max = 1000,
      .help = "Recipients of one message; the sender may send it again to the others. RFC 5321 "
              "asks for 100 at least."},
     {FIELD(smtp, max_command_length), .type = SETTING_INT, .text_default = "4096",

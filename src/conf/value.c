@@ -73,7 +73,7 @@ int value_parse_bool(struct str s, bool *out)
 int value_parse_int(struct str s, int64_t *out)
 {
     bool is_negative = str_has_prefix(s, STR("-"));
-    uint64_t number;
+    uint64_t number = 0;
     struct str unit;
     int rc = split_number(str_sub(s, is_negative ? 1 : 0, s.len), &number, &unit);
 

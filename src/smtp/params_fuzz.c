@@ -31,7 +31,8 @@ static void check_mail(struct str text, struct arena *arena)
         return;
     ASSERT(mail.envid_raw.len <= SMTP_ENVID_MAX_BYTES && mail.envid.len <= mail.envid_raw.len);
     ASSERT((mail.envid_raw.ptr == NULL) == (mail.envid.ptr == NULL));
-    for (size_t i = 0; i < mail.envid.len; i++)
+    ASSERT(mail.envid.ptr != NULL || mail.envid.len == 0);
+    for (size_t i = 0; mail.envid.ptr != NULL && i < mail.envid.len; i++)
         ASSERT(mail.envid.ptr[i] >= ' ' && mail.envid.ptr[i] <= '~');
 }
 

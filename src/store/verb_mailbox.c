@@ -84,7 +84,7 @@ static int find_account(struct job *job, struct str address, int64_t *out_accoun
 
 static int find_mailbox(struct job *job, struct str address, struct str name, int64_t *out_mailbox)
 {
-    int64_t account;
+    int64_t account = 0;
 
     int r = find_account(job, address, &account);
     if (r < 0)
@@ -102,7 +102,7 @@ static int find_mailbox(struct job *job, struct str address, struct str name, in
 int verb_mailbox_list(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
-    int64_t account;
+    int64_t account = 0;
 
     (void)store;
     int r = find_account(job, cursor_lp(&c), &account);
@@ -136,7 +136,7 @@ int verb_message_list(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct str address = cursor_lp(&c), name = cursor_lp(&c);
-    int64_t after = (int64_t)cursor_u64(&c), mailbox;
+    int64_t after = (int64_t)cursor_u64(&c), mailbox = 0;
 
     (void)store;
     int r = cursor_finish(&c);
@@ -216,7 +216,7 @@ int verb_message_append(struct store *store, struct job *job)
     struct cursor c = job_args(job);
     struct append_request q;
     struct mailbox_entry entry = {0};
-    int64_t account, uid;
+    int64_t account = 0, uid = 0;
 
     int r = wire_get_append(&c, &q);
     if (r < 0 || (q.spool != 0) != job->has_spool)
@@ -250,7 +250,7 @@ int verb_message_expunge(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct str address = cursor_lp(&c), name = cursor_lp(&c);
-    int64_t uid = (int64_t)cursor_u64(&c), mailbox;
+    int64_t uid = (int64_t)cursor_u64(&c), mailbox = 0;
 
     (void)store;
     int r = cursor_finish(&c);
@@ -309,7 +309,7 @@ int verb_message_undelete(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct str address = cursor_lp(&c), name = cursor_lp(&c);
-    int64_t uid = (int64_t)cursor_u64(&c), mailbox, new_uid = 0;
+    int64_t uid = (int64_t)cursor_u64(&c), mailbox = 0, new_uid = 0;
     struct mailbox_entry entry;
 
     (void)store;

@@ -541,8 +541,9 @@ static void many_recipients_of_one_alias_get_one_copy(void **state)
 {
     (void)state;
     enum { RECIPIENTS = 50 };
-    struct deliver_recipient to[RECIPIENTS];
-    char locals[RECIPIENTS][16], target[32];
+    static struct deliver_recipient to[RECIPIENTS];
+    static char locals[RECIPIENTS][16];
+    char target[32];
     struct deliver_request q = {.message_id = id_make(&ids),
                                 .text = STR("text"),
                                 .recipients = to,

@@ -30,6 +30,7 @@ struct export
     const char *path;
     int fd; /* of the mbox, or of the message at hand */
     uint64_t count;
+    uint64_t failed; /* messages that the server could not read */
     /* of the message at hand */
     const struct message_row *row;
     struct mbox_writer writer;
@@ -79,6 +80,15 @@ static int put_mbox_piece(void *arg, struct str piece)
     return write_out(x);
 }
 
+/* One message that the server cannot read must not keep the others back; its failure was told. */
+static int skip_message(struct export *x)
+{
+    (void)fprintf(stderr, "hikyaku: note: the message with UID %llu is left out\n",
+                  (unsigned long long)x->row->uid);
+    x->failed++;
+    return CLI_DONE;
+}
+
 static int export_mbox_message(void *arg, const struct message_row *row)
 {
     struct export *x = arg;
@@ -86,6 +96,8 @@ static int export_mbox_message(void *arg, const struct message_row *row)
     x->row = row;
     x->has_begun = false;
     int status = messages_read(x->client, row->id, put_mbox_piece, x);
+    if (status != CLI_DONE && !x->has_begun && x->client->is_open)
+        return skip_message(x);
     if (status == CLI_DONE && !x->has_begun)
         status = put_mbox_piece(x, STR(""));
     if (status != CLI_DONE)
@@ -165,6 +177,7 @@ static int put_file_piece(void *arg, struct str piece)
 {
     struct export *x = arg;
 
+    x->has_begun = true;
     lines_put_lf(&x->lines, piece, &x->out);
     return write_out(x);
 }
@@ -181,7 +194,14 @@ static int write_file(struct export *x, const char *tmp_path, const char *path)
     if (x->fd < 0)
         return cli_fail("%s cannot be made: %s", tmp_path, strerror(errno));
     x->lines = (struct lines){0};
+    x->has_begun = false;
     int status = messages_read(x->client, x->row->id, put_file_piece, x);
+    if (status != CLI_DONE && !x->has_begun && x->client->is_open) {
+        close(x->fd);
+        (void)unlink(tmp_path);
+        x->count--;
+        return skip_message(x);
+    }
     lines_end_lf(&x->lines, &x->out);
     if (status == CLI_DONE)
         status = write_out(x);
@@ -285,5 +305,8 @@ int cmd_mailbox_export(struct cli *cli)
     if (status == CLI_DONE && strcmp(x.path, "-") != 0)
         (void)printf("%llu message%s exported to %s\n", (unsigned long long)x.count,
                      x.count == 1 ? "" : "s", x.path);
+    if (status == CLI_DONE && x.failed > 0)
+        return cli_fail("%llu messages could not be read; restore them from a backup",
+                        (unsigned long long)x.failed);
     return status;
 }

@@ -72,6 +72,7 @@ MUST_CHECK int db_get_int_values(struct db *db, int64_t *out, const char *sql,
 MUST_CHECK int db_script(struct db *db, const char *sql);
 
 MUST_CHECK int db_begin(struct db *db);
+/* As the others; -ENOTRECOVERABLE: after a restart the transaction may turn out to be committed. */
 MUST_CHECK int db_commit(struct db *db);
 /* Safe when no transaction is open. */
 void db_rollback(struct db *db);

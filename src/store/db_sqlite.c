@@ -286,7 +286,11 @@ int db_begin(struct db *db)
 
 int db_commit(struct db *db)
 {
-    return run_plain(db, "COMMIT");
+    int r = run_plain(db, "COMMIT");
+
+    /* The frames are written, commit mark and all; only their sync failed. */
+    bool is_unknown = r < 0 && sqlite3_extended_errcode(db->handle) == SQLITE_IOERR_FSYNC;
+    return is_unknown ? -ENOTRECOVERABLE : r;
 }
 
 void db_rollback(struct db *db)

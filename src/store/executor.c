@@ -228,9 +228,9 @@ static int make_durable(struct executor *e, struct group *g)
         set_sync_state(e, SYNC_WANTED);
     int r = db_commit(e->config.writer_db);
     int synced = is_parallel ? wait_for_sync(e) : 0;
-    /* After a failed write or sync nobody knows whether the log holds the commit: only recovery can
-     * tell. Nothing of this group was acknowledged. */
-    if (r == -EIO)
+    /* Nobody knows whether the log holds the commit: only recovery can tell. Nothing of this group
+     * was acknowledged. */
+    if (r == -ENOTRECOVERABLE)
         end_process("store.commit-unknown", r);
     if (r < 0 || synced == 0)
         return r;

@@ -170,6 +170,13 @@ int store_forget_lost(struct db *db)
     return 0;
 }
 
+/* A full or read-only disk: what is only for the next start can wait, so that mail can be read now.
+ */
+static bool is_about_room(int error)
+{
+    return error == -ENOSPC || error == -EROFS;
+}
+
 /* The newest shared segment and the end of its last record that counts. */
 static int find_newest(struct store *s, int64_t *out_segment, int64_t *out_end)
 {
@@ -201,9 +208,12 @@ static int choose_active(struct recovery *rec)
         end = 0;
     }
     s->durable_end = end;
-    int64_t rows = db_run(s->db, "UPDATE segment SET bytes = ?2, durable = ?2 WHERE id = ?1",
+    int64_t rows = db_run(s->db,
+                          "UPDATE segment SET bytes = ?2, durable = ?2 WHERE id = ?1 AND"
+                          " (bytes <> ?2 OR durable <> ?2)",
                           DB_INT(segment), DB_INT(end));
-    return rows < 0 ? (int)rows : bodies_activate(s->bodies, segment, end);
+    return rows < 0 && !is_about_room((int)rows) ? (int)rows
+                                                 : bodies_activate(s->bodies, segment, end);
 }
 
 static int settle_rows(struct recovery *rec)
@@ -225,6 +235,23 @@ static int settle_rows(struct recovery *rec)
     if (r < 0)
         db_rollback(db);
     return r;
+}
+
+static int settle(struct recovery *rec)
+{
+    struct store *s = rec->store;
+    int r = settle_rows(rec);
+
+    /* Forgetting needs room in the log: that is what the reserve is for. */
+    if (r == -ENOSPC && rec->forgotten > 0 && store_release_reserve(s) == 0) {
+        rec->forgotten = 0;
+        r = settle_rows(rec);
+    }
+    if (!is_about_room(r) || rec->forgotten > 0)
+        return r;
+    LOG(LOG_WARNING, "store.marks-not-written", LOG_ERR(r),
+        LOG_C("hint", "mail can be read, new mail is refused; make room on the disk"));
+    return 0;
 }
 
 /* The trace has its own file and its own, looser durability: say at least that these arrived. */
@@ -260,7 +287,7 @@ int store_recover(struct store *s, struct buf *out_text)
 
     int r = set_orphans_aside(&rec);
     if (r == 0)
-        r = settle_rows(&rec);
+        r = settle(&rec);
     if (r == 0)
         r = choose_active(&rec);
     if (r < 0) {

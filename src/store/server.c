@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/ip.h"
 #include "base/log.h"
 #include "store/recipient_cache.h"
@@ -53,6 +54,7 @@ struct store_server {
     uint64_t next_token;
     uint64_t next_spool; /* ids of spool files: never those of an earlier start */
     bool is_maintaining;
+    int64_t last_complaint_ms;
 };
 
 static struct str id_key(const uint64_t *id)
@@ -364,12 +366,28 @@ static void finish_maintenance(struct store_server *s, const struct job *job)
         run_housekeeping(s, STORE_MAINTAIN, STR(""));
 }
 
+/* What the disk does to single requests (spool files, reading) is said at most once a second. */
+static void log_disk_failure(struct store_server *s, const struct job *job)
+{
+    int64_t now_ms = clock_mono_ms();
+    int e = job->status;
+
+    if ((e != -EIO && e != -ENOSPC && e != -EROFS) || now_ms - s->last_complaint_ms < 1000)
+        return;
+    s->last_complaint_ms = now_ms;
+    LOG(LOG_ERROR, "store.request-failed", LOG_C("verb", job->verb->name), LOG_ERR(e),
+        LOG_C("hint", e == -ENOSPC
+                          ? "too little room on the disk: make some; mail waits at its senders"
+                          : "the disk reports errors: check it; mail waits at its senders"));
+}
+
 static void finish_job(struct store_server *s, struct job *job)
 {
     struct store *store = s->config.store;
     struct store_conn *conn = job->conn;
 
     note_directory(s, job);
+    log_disk_failure(s, job);
     if (job->status >= 0 && buf_status(&job->trace) == 0)
         trace_db_record(store->trace, buf_str(&job->trace));
     if (job->on_done != NULL)

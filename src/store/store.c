@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "store/schema.h"
 
-enum { STATVFS_EVERY_MS = 1000, LOCK_WAIT_MS = 30000 };
+enum { STATVFS_EVERY_MS = 1000, LOCK_WAIT_MS = 30000, RESERVE_BYTES = 2 * 1024 * 1024 };
 
 /* --- the group's bookkeeping (writer thread) --- */
 
@@ -311,6 +311,29 @@ void store_configure(struct store *s, const struct settings *settings)
     s->min_free_bytes = (int64_t)settings->store_min_free_space;
 }
 
+static char *reserve_path(const struct store *s)
+{
+    return xasprintf("%s/reserve", s->settings->server_data_dir);
+}
+
+int store_release_reserve(const struct store *s)
+{
+    CLEANUP(cleanup_free) char *path = reserve_path(s);
+
+    return unlink(path) < 0 ? -errno : 0;
+}
+
+/* Room that recovery may need when the disk is full. Without it things go on as well as they can.
+ */
+static void make_reserve(const struct store *s)
+{
+    CLEANUP(cleanup_free) char *path = reserve_path(s);
+    CLEANUP(cleanup_close) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd >= 0 && posix_fallocate(fd, 0, RESERVE_BYTES) != 0)
+        (void)unlink(path);
+}
+
 int store_open(const struct settings *settings, struct store **out, struct buf *out_text)
 {
     struct store *s = xcalloc(1, sizeof(*s));
@@ -327,6 +350,7 @@ int store_open(const struct settings *settings, struct store **out, struct buf *
         return r;
     }
     refresh_free_bytes(s);
+    make_reserve(s);
     *out = s;
     return 0;
 }

@@ -90,6 +90,10 @@ MUST_CHECK int store_forget_lost(struct db *db);
 /* Ends the backup if this connection holds it. */
 void store_end_backup(struct store *store, const struct store_conn *conn);
 
+/* Gives the room of the reserve file back to the disk, once. 0, or -ENOENT when it was given
+ * already. */
+MUST_CHECK int store_release_reserve(const struct store *s);
+
 /* recover.c: at start. 0 or negative errno, with a text. */
 MUST_CHECK int store_recover(struct store *s, struct buf *out_text);
 /* maintain.c: compaction and retention, a bounded step; from the writer thread inside a job. */

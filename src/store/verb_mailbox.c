@@ -203,7 +203,7 @@ int verb_message_read(struct store *store, struct job *job)
         r = bodies_read(store->bodies, &place, id, from, part, &job->reply);
         if (r != -ENOENT)
             break;
-        r = 0;
+        r = tries < 2 ? 0 : -EBADMSG;
     }
     if (r == -EBADMSG)
         return job_fail(job, r, "the stored bytes of this message are damaged");

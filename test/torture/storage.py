@@ -185,7 +185,7 @@ def kill_if_running(server):
 
 # After these the store cannot know what the database's log holds: it ends, and recovery finds out.
 # Meanwhile workers turn clients away with 421.
-RESTARTING = ('EIO at writes of the WAL', 'EIO at the sync of the WAL', 'EIO at both syncs')
+RESTARTING = ('EIO at the sync of the WAL', 'EIO at both syncs')
 # what is said, calls that fail, size of the message, reply
 FAULTS = (
     ('EIO at the sync of a segment', [('sync', '.seg$', errno.EIO)], 1000, '451 4.3.0'),

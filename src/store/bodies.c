@@ -393,6 +393,24 @@ static int check_header(int fd, const struct body_place *place, uint64_t id)
     return is_ours ? 0 : -EBADMSG;
 }
 
+/* The range into `out`; a whole body must have the CRC of its place. */
+static int read_range(int fd, const struct body_place *place, int64_t from, int64_t length,
+                      struct buf *out)
+{
+    char *room = buf_reserve(out, (size_t)length);
+
+    if (room == NULL)
+        return -EMSGSIZE;
+    int r = read_all(fd, room, (size_t)length, place->offset + BODIES_RECORD_HEADER_BYTES + from);
+    if (r < 0)
+        return r;
+    bool is_whole = from == 0 && length == place->length && length > 0;
+    if (is_whole && crc_add(0, str_from_mem(room, (size_t)length)) != place->crc)
+        return -EBADMSG;
+    buf_commit(out, (size_t)length);
+    return 0;
+}
+
 int bodies_read(struct bodies *b, const struct body_place *place, uint64_t id, int64_t from,
                 int64_t length, struct buf *out)
 {
@@ -404,17 +422,8 @@ int bodies_read(struct bodies *b, const struct body_place *place, uint64_t id, i
     if (r < 0)
         return r;
     r = check_header(o->fd, place, id);
-    char *room = r == 0 ? buf_reserve(out, (size_t)length) : NULL;
-    if (r == 0 && room == NULL)
-        r = -EMSGSIZE;
     if (r == 0)
-        r = read_all(o->fd, room, (size_t)length,
-                     place->offset + BODIES_RECORD_HEADER_BYTES + from);
-    bool is_whole = from == 0 && length == place->length && length > 0;
-    if (r == 0 && is_whole && crc_add(0, str_from_mem(room, (size_t)length)) != place->crc)
-        r = -EBADMSG;
-    if (r == 0)
-        buf_commit(out, (size_t)length);
+        r = read_range(o->fd, place, from, length, out);
     release_segment(b, o);
     return r;
 }

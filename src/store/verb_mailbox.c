@@ -97,6 +97,17 @@ static int find_mailbox(struct job *job, struct str address, struct str name, in
     return r < 0 ? r : 0;
 }
 
+/* Arguments that several verbs share: lp account, lp mailbox, u64 uid. */
+static int get_place(struct job *job, int64_t *out_mailbox, int64_t *out_uid)
+{
+    struct cursor c = job_args(job);
+    struct str address = cursor_lp(&c), name = cursor_lp(&c);
+
+    *out_uid = (int64_t)cursor_u64(&c);
+    int r = cursor_finish(&c);
+    return r < 0 ? r : find_mailbox(job, address, name, out_mailbox);
+}
+
 /* mailbox.list: lp account -> lp name, u64 uidvalidity, uidnext, modseq, messages, unseen, bytes
  * ... */
 int verb_mailbox_list(struct store *store, struct job *job)
@@ -134,14 +145,10 @@ static void put_message_row(struct buf *out, struct db_stmt *stmt)
  */
 int verb_message_list(struct store *store, struct job *job)
 {
-    struct cursor c = job_args(job);
-    struct str address = cursor_lp(&c), name = cursor_lp(&c);
-    int64_t after = (int64_t)cursor_u64(&c), mailbox = 0;
+    int64_t after = 0, mailbox = 0;
 
     (void)store;
-    int r = cursor_finish(&c);
-    if (r == 0)
-        r = find_mailbox(job, address, name, &mailbox);
+    int r = get_place(job, &mailbox, &after);
     if (r < 0)
         return r;
     struct db_stmt *stmt =
@@ -248,14 +255,10 @@ int verb_message_append(struct store *store, struct job *job)
 /* message.expunge: lp account, lp mailbox, u64 uid -> (nothing) */
 int verb_message_expunge(struct store *store, struct job *job)
 {
-    struct cursor c = job_args(job);
-    struct str address = cursor_lp(&c), name = cursor_lp(&c);
-    int64_t uid = (int64_t)cursor_u64(&c), mailbox = 0;
+    int64_t uid = 0, mailbox = 0;
 
     (void)store;
-    int r = cursor_finish(&c);
-    if (r == 0)
-        r = find_mailbox(job, address, name, &mailbox);
+    int r = get_place(job, &mailbox, &uid);
     if (r < 0)
         return r;
     /* The row moves whole: undelete brings it back until the retention ends. */
@@ -307,15 +310,11 @@ static int read_expunged(struct job *job, int64_t mailbox, int64_t uid, struct m
  * back (RFC 3501 section 2.3.1.1): the message returns as a new one. */
 int verb_message_undelete(struct store *store, struct job *job)
 {
-    struct cursor c = job_args(job);
-    struct str address = cursor_lp(&c), name = cursor_lp(&c);
-    int64_t uid = (int64_t)cursor_u64(&c), mailbox = 0, new_uid = 0;
+    int64_t uid = 0, mailbox = 0, new_uid = 0;
     struct mailbox_entry entry;
 
     (void)store;
-    int r = cursor_finish(&c);
-    if (r == 0)
-        r = find_mailbox(job, address, name, &mailbox);
+    int r = get_place(job, &mailbox, &uid);
     if (r < 0)
         return r;
     r = read_expunged(job, mailbox, uid, &entry);

@@ -1,0 +1,133 @@
+"""Tables for people: one per scenario, and the project's expectations beside what was found."""
+from scenarios import median
+
+COLUMNS = ('load', 'server', 'messages/s (min-max)', 'p50 ms', 'p99 ms', 'CPU ms', 'per commit',
+           'rate x', 'CPU x')
+IDLE_COLUMNS = ('server', 'processes', 'idle PSS MiB (min-max)', 'connections', 'KiB each')
+
+
+def figure(value, digits=2):
+    """A number short enough for a table."""
+    if value is None:
+        return ''
+    if value >= 100:
+        return f'{value:.0f}'
+    return f'{value:.1f}' if value >= 10 else f'{value:.{digits}f}'
+
+
+def spread(runs, key, scale=1.0):
+    """The median, and the range when there was more than one run."""
+    values = [run[key] * scale for run in runs]
+    text = figure(median(runs, key) * scale)
+    if len(values) > 1:
+        text += f' ({figure(min(values))}-{figure(max(values))})'
+    return text
+
+
+def print_table(columns, rows, left=2):
+    """Aligned columns; the first `left` of them lean left."""
+    widths = [max(len(str(row[i])) for row in (columns, *rows)) for i in range(len(columns))]
+    for row in (columns, *rows):
+        cells = [str(cell).ljust(width) if i < left else str(cell).rjust(width)
+                 for i, (cell, width) in enumerate(zip(row, widths))]
+        print('  ' + '  '.join(cells).rstrip())
+
+
+def ratios(by_server):
+    """Hikyaku's rate in times that of the other server, and its CPU likewise; or None."""
+    others = [name for name in by_server if name != 'Hikyaku']
+    if 'Hikyaku' not in by_server or not others:
+        return None, None
+    ours, theirs = by_server['Hikyaku'], by_server[others[0]]
+    rate = median(ours, 'rate') / max(0.001, median(theirs, 'rate'))
+    return rate, median(ours, 'cpu_ms') / max(0.000001, median(theirs, 'cpu_ms'))
+
+
+def _lines(label, by_server):
+    rate, cpu = ratios(by_server)
+    for name in sorted(by_server):
+        runs = by_server[name]
+        is_ours = name == 'Hikyaku'
+        yield (label, name, spread(runs, 'rate'), figure(median(runs, 'p50_ms')),
+               figure(median(runs, 'p99_ms')), figure(median(runs, 'cpu_ms'), 3),
+               figure(median(runs, 'per_commit')), figure(rate if is_ours else None),
+               figure(cpu if is_ours else None))
+        label = ''
+
+
+def _print_doubts(result):
+    """What makes the figures doubtful: errors, skipped servers, other work on the machine."""
+    runs = [run for row in result['rows'].values() for found in row.values() for run in found]
+    for label, row in result['rows'].items():
+        for name, found in row.items():
+            bad = sum(run['errors'] + run['unfinished'] for run in found)
+            if bad:
+                said = next((run['said'] for run in found if run['said']), '')
+                print(f'  {name}, {label}: {bad} messages not accepted: {said}')
+    for name, reason in result['skipped'].items():
+        print(f'  skipped: {name}: {reason}')
+    if runs:
+        noise = [run['noise'] for run in runs]
+        syncs = ', '.join(figure(value) for value in result['sync_us'])
+        print(f'  other work on the machine: median {figure(median(runs, "noise"))}, '
+              f'max {figure(max(noise))} cores; a sync took {syncs} us')
+
+
+def print_race(title, result):
+    """The table of a race."""
+    print(f'\n{title}')
+    rows = [line for label, by_server in result['rows'].items()
+            for line in _lines(label, by_server)]
+    print_table(COLUMNS, rows)
+    _print_doubts(result)
+
+
+def print_idle(title, result):
+    """The table of the idle servers."""
+    print(f'\n{title}')
+    rows = [(name, figure(median(runs, 'processes')), spread(runs, 'idle_kib', 1 / 1024),
+             figure(median(runs, 'connections')), figure(median(runs, 'connection_kib')))
+            for name, runs in result['servers'].items()]
+    print_table(IDLE_COLUMNS, rows, left=1)
+    for name, reason in result['skipped'].items():
+        print(f'  skipped: {name}: {reason}')
+
+
+def _found(results, scenario, label, server='Hikyaku'):
+    return results.get(scenario, {}).get('rows', {}).get(label, {}).get(server, [])
+
+
+def _row_ratio(results, scenario, label):
+    return ratios(results.get(scenario, {}).get('rows', {}).get(label, {}))[0]
+
+
+def expectations(results):
+    """(what, limit as text, found or None, whether it holds) of each expectation."""
+    ours = results.get('idle', {}).get('servers', {}).get('Hikyaku', [])
+    idle = median(ours, 'idle_kib')
+    checks = [('idle memory of the whole server, MiB', '<', 40,
+               None if idle is None else idle / 1024),
+              ('memory of an idle plain connection, KiB', '<=', 10,
+               median(ours, 'connection_kib'))]
+    for per in (100, 1):
+        label = f'4 KiB, 50 conn, {per}/conn'
+        checks.append((f'intake, {label}: server CPU ms per message', '<=', 0.13,
+                       median(_found(results, 'intake', label), 'cpu_ms')))
+        checks.append((f'intake, {label}: rate, times Postfix', '>=', 10,
+                       _row_ratio(results, 'intake', label)))
+    for label in results.get('local', {}).get('rows', {}):
+        checks.append((f'local delivery, {label}: rate, times Postfix+Dovecot', '>=', 20,
+                       _row_ratio(results, 'local', label)))
+    for what, sign, limit, found in checks:
+        is_met = found is not None and {'<': found < limit, '<=': found <= limit,
+                                        '>=': found >= limit}[sign]
+        yield what, f'{sign} {limit}', found, is_met
+
+
+def print_expectations(results):
+    """What the project promises, beside what was found. Nothing fails by it."""
+    print('\nExpectations')
+    rows = [(what, limit, figure(found, 3) if found is not None else '-',
+             'not measured' if found is None else 'met' if is_met else 'NOT MET')
+            for what, limit, found, is_met in expectations(results)]
+    print_table(('', 'expected', 'found', ''), rows, left=1)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUF_FIRST_BYTES = 64 };
+enum { BUF_FIRST_BYTES = 256 };
 
 void buf_init(struct buf *b, size_t max_bytes)
 {

@@ -11,7 +11,7 @@ static const char *const main_steps[] = {
     /* 1: the beginning. Times are milliseconds since 1970; ids are of base/id.h. */
     "CREATE TABLE domain(name TEXT PRIMARY KEY, catchall TEXT NOT NULL,"
     " is_primary INTEGER NOT NULL, created BIGINT NOT NULL);"
-    "CREATE TABLE account(id BIGINT PRIMARY KEY, address TEXT NOT NULL,"
+    "CREATE TABLE account(id INTEGER PRIMARY KEY, address TEXT NOT NULL,"
     " lookup TEXT NOT NULL UNIQUE, domain TEXT NOT NULL, secret TEXT NOT NULL,"
     " created BIGINT NOT NULL);"
     "CREATE INDEX account_domain ON account(domain);"
@@ -22,18 +22,18 @@ static const char *const main_steps[] = {
     "CREATE TABLE counter(name TEXT PRIMARY KEY, value BIGINT NOT NULL);"
     "INSERT INTO counter(name, value) VALUES('uidvalidity', 0);"
     /* Files of message bytes. durable: up to here every record is known to be on disk. */
-    "CREATE TABLE segment(id BIGINT PRIMARY KEY, is_solo INTEGER NOT NULL, bytes BIGINT NOT NULL,"
+    "CREATE TABLE segment(id INTEGER PRIMARY KEY, is_solo INTEGER NOT NULL, bytes BIGINT NOT NULL,"
     " live BIGINT NOT NULL, durable BIGINT NOT NULL);"
     "CREATE INDEX segment_dead ON segment(id) WHERE live <= 0;"
     /* One row per stored text, shared by queue and mailboxes; refs counts its users. The first
      * `prefix` bytes are for mailboxes only (Return-Path, Delivered-To). state 1: set aside as
      * unreadable. */
-    "CREATE TABLE body(id BIGINT PRIMARY KEY, segment BIGINT NOT NULL, place BIGINT NOT NULL,"
+    "CREATE TABLE body(id INTEGER PRIMARY KEY, segment BIGINT NOT NULL, place BIGINT NOT NULL,"
     " bytes BIGINT NOT NULL, prefix INTEGER NOT NULL, crc BIGINT NOT NULL, refs INTEGER NOT NULL,"
     " state INTEGER NOT NULL, summary BLOB NOT NULL);"
     "CREATE INDEX body_place ON body(segment, place);"
     "CREATE INDEX body_odd ON body(state) WHERE state <> 0;"
-    "CREATE TABLE mailbox(id BIGINT PRIMARY KEY, account BIGINT NOT NULL, name TEXT NOT NULL,"
+    "CREATE TABLE mailbox(id INTEGER PRIMARY KEY, account BIGINT NOT NULL, name TEXT NOT NULL,"
     " uidvalidity BIGINT NOT NULL, uidnext BIGINT NOT NULL, modseq BIGINT NOT NULL,"
     " messages BIGINT NOT NULL, unseen BIGINT NOT NULL, bytes BIGINT NOT NULL, UNIQUE(account, "
     "name));"
@@ -51,7 +51,7 @@ static const char *const main_steps[] = {
     " PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
     "CREATE INDEX expunged_due ON expunged(expunged) WHERE body <> 0;"
     "CREATE INDEX expunged_number ON expunged(expunged) WHERE body = 0;"
-    "CREATE TABLE queue(id BIGINT PRIMARY KEY, body BIGINT NOT NULL, sender TEXT NOT NULL,"
+    "CREATE TABLE queue(id INTEGER PRIMARY KEY, body BIGINT NOT NULL, sender TEXT NOT NULL,"
     " envid TEXT NOT NULL, ret INTEGER NOT NULL, flags INTEGER NOT NULL, created BIGINT NOT NULL);"
     "CREATE TABLE recipient(queue BIGINT NOT NULL, n INTEGER NOT NULL, address TEXT NOT NULL,"
     " domain TEXT NOT NULL, orcpt TEXT NOT NULL, notify INTEGER NOT NULL, state INTEGER NOT NULL,"

@@ -29,6 +29,7 @@ struct trace_db {
     uint64_t dropped;
     int64_t expire_before_ms;
     int64_t next_seq;
+    bool is_flush_wanted;
     bool is_stopping;
 };
 
@@ -109,15 +110,20 @@ static void keep_size(struct trace_db *t)
         (void)expire_some(t, id_time_ms((uint64_t)oldest));
 }
 
+/* Lets a batch gather: large ones touch fewer pages for each event. Ends early when somebody waits
+ * for the events, or when there are plenty. */
 static void wait_a_batch(struct trace_db *t)
 {
     struct timespec until;
+    int r = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_nsec += TRACE_BATCH_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
-    (void)pthread_cond_timedwait(&t->changed, &t->lock, &until);
+    while (r == 0 && !t->is_stopping && !t->is_flush_wanted && t->queue.len < TRACE_BATCH_BYTES)
+        r = pthread_cond_timedwait(&t->changed, &t->lock, &until);
+    t->is_flush_wanted = false;
 }
 
 static void *run_recorder(void *arg)
@@ -131,8 +137,7 @@ static void *run_recorder(void *arg)
         pthread_mutex_lock(&t->lock);
         while (t->queue.len == 0 && !t->is_stopping && t->expire_before_ms == 0)
             pthread_cond_wait(&t->changed, &t->lock);
-        if (!t->is_stopping && t->recorded + 1 >= t->queued)
-            wait_a_batch(t); /* lets a batch gather */
+        wait_a_batch(t);
         struct buf empty = batch;
         batch = t->queue;
         t->queue = empty;
@@ -224,7 +229,7 @@ void trace_db_record(struct trace_db *t, struct str events)
     else if (t->dropped++ % 1000 == 0)
         LOG(LOG_WARNING, "store.trace-dropped", LOG_INT("dropped", t->dropped),
             LOG_C("hint", "events come faster than the disk takes them"));
-    if (t->queued++ == t->recorded)
+    if (t->queued++ == t->recorded || t->queue.len >= TRACE_BATCH_BYTES)
         pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
 }
@@ -233,6 +238,7 @@ void trace_db_flush(struct trace_db *t)
 {
     pthread_mutex_lock(&t->lock);
     uint64_t target = t->queued;
+    t->is_flush_wanted = t->recorded < target;
     pthread_cond_broadcast(&t->changed);
     while (t->recorded < target && !t->is_stopping)
         pthread_cond_wait(&t->changed, &t->lock);

@@ -12,7 +12,12 @@
 
 struct trace_db;
 
-enum { TRACE_QUEUE_MAX_BYTES = 32 * 1024 * 1024, TRACE_BATCH_MS = 20, TRACE_QUERY_ROWS_MAX = 1000 };
+enum {
+    TRACE_QUEUE_MAX_BYTES = 32 * 1024 * 1024,
+    TRACE_BATCH_MS = 200,
+    TRACE_BATCH_BYTES = 1024 * 1024,
+    TRACE_QUERY_ROWS_MAX = 1000
+};
 
 /* Opens and migrates the file. A damaged file is renamed and started anew. 0 or negative errno,
  * with a text for the operator. */

@@ -39,15 +39,35 @@ int fdpass_send(int socket, uint16_t type, struct str payload, int fd)
     return sendmsg(socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-static int take_fd(struct msghdr *msg)
+/* How many descriptors came, and the first of them; the others are closed. The padding of a control
+ * message leaves room for more than were asked for. */
+static size_t take_fds(struct msghdr *msg, int *out_fd)
 {
-    struct cmsghdr *header = CMSG_FIRSTHDR(msg);
-    int fd = -1;
+    size_t total = 0;
 
-    if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-    return fd;
+    *out_fd = -1;
+    for (struct cmsghdr *h = CMSG_FIRSTHDR(msg); h != NULL; h = CMSG_NXTHDR(msg, h)) {
+        if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t count = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(h) + i * sizeof(fd), sizeof(fd));
+            if (total++ == 0)
+                *out_fd = fd;
+            else
+                close(fd);
+        }
+    }
+    return total;
+}
+
+static int refuse(int *fd, int error)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+    return error;
 }
 
 int fdpass_recv(int socket, char *buffer, uint16_t *out_type, struct str *out_payload, int *out_fd)
@@ -62,15 +82,11 @@ int fdpass_recv(int socket, char *buffer, uint16_t *out_type, struct str *out_pa
     ssize_t n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)
         return -errno;
+    size_t fds = take_fds(&msg, out_fd);
     if (n == 0)
-        return -EPIPE;
-    *out_fd = take_fd(&msg);
-    if ((size_t)n < sizeof(*out_type) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-        if (*out_fd >= 0)
-            close(*out_fd);
-        *out_fd = -1;
-        return -EBADMSG;
-    }
+        return refuse(out_fd, -EPIPE);
+    if ((size_t)n < sizeof(*out_type) || fds > 1 || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+        return refuse(out_fd, -EBADMSG);
     memcpy(out_type, buffer, sizeof(*out_type));
     *out_payload = str_from_mem(buffer + sizeof(*out_type), (size_t)n - sizeof(*out_type));
     return 0;

@@ -14,7 +14,8 @@ enum { FDPASS_MAX_BYTES = 64 * 1024 };
  * the peer does not read: then nothing was sent). */
 MUST_CHECK int fdpass_send(int socket, uint16_t type, struct str payload, int fd);
 /* Receives one message into `buffer` of FDPASS_MAX_BYTES. *out_fd is -1 or a descriptor that the
- * caller owns. 0; -EAGAIN when there is none; -EPIPE at the end; -EBADMSG for nonsense. */
+ * caller owns. 0; -EAGAIN when there is none; -EPIPE at the end (an empty message counts as one);
+ * -EBADMSG for nonsense, such as two descriptors: they are closed. */
 MUST_CHECK int fdpass_recv(int socket, char *buffer, uint16_t *out_type, struct str *out_payload,
                            int *out_fd);
 /* A connected pair, both ends close-on-exec and non-blocking; kind is SOCK_STREAM or

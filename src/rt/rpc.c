@@ -248,9 +248,18 @@ static void fail_calls(struct rpc_channel *channel)
     map_done(&c->calls);
 }
 
+static void lose_channel(struct rpc_channel *channel)
+{
+    struct rpc_client *c = CONTAINER_OF(channel, struct rpc_client, channel);
+
+    fail_calls(channel);
+    if (c->on_lost != NULL)
+        c->on_lost(c);
+}
+
 void rpc_client_init(struct rpc_client *c)
 {
-    *c = (struct rpc_client){.channel = {.on_frame = on_reply, .on_close = fail_calls}};
+    *c = (struct rpc_client){.channel = {.on_frame = on_reply, .on_close = lose_channel}};
     map_init(&c->calls, RPC_MAX_CALLS);
 }
 
@@ -272,7 +281,7 @@ bool rpc_client_is_attached(const struct rpc_client *c)
     return c->channel.is_open;
 }
 
-/* Waits while too much is unsent. Yields. */
+/* Waits while too much is unsent. Yields. Never -ETIMEDOUT: that means a call that was sent. */
 static int wait_for_queue(struct rpc_channel *c, int64_t deadline_ms)
 {
     while (c->is_open && c->out.len >= RPC_QUEUE_WAIT_BYTES) {
@@ -282,7 +291,7 @@ static int wait_for_queue(struct rpc_channel *c, int64_t deadline_ms)
         int r = fiber_park(deadline_ms);
         list_remove(&writer.link);
         if (r < 0)
-            return r;
+            return r == -ETIMEDOUT ? -ENOBUFS : r;
     }
     return c->is_open ? 0 : -EPIPE;
 }

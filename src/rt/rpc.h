@@ -76,8 +76,12 @@ struct rpc_client {
     struct rpc_channel channel;
     struct map calls; /* call id -> struct rpc_call on the caller's stack */
     uint32_t next_call_id;
+    /* The peer closed the channel or was cut off, and the calls under way have failed: somebody has
+     * to attach a new one. Not called when a channel is replaced. NULL: nobody wants to know. */
+    void (*on_lost)(struct rpc_client *c);
 };
 
+/* `on_lost` is set afterwards. */
 void rpc_client_init(struct rpc_client *c);
 void rpc_client_done(struct rpc_client *c);
 /* Uses fd from now on. 0 or negative errno. */
@@ -85,7 +89,8 @@ MUST_CHECK int rpc_client_attach(struct rpc_client *c, int fd);
 bool rpc_client_is_attached(const struct rpc_client *c);
 /* Calls a verb and waits for the answer. Yields. The reply's payload is put into `out_reply` (which
  * is reset first). 0 or: the callee's status as a negative errno; -EPIPE when the channel is or
- * gets closed; -ETIMEDOUT; -ECANCELED; -EMSGSIZE. */
+ * gets closed; -ETIMEDOUT when no answer came; -ENOBUFS when the call could not be sent in time;
+ * -ECANCELED; -EMSGSIZE. */
 MUST_CHECK int rpc_call(struct rpc_client *c, uint16_t verb, struct str payload,
                         int64_t deadline_ms, struct buf *out_reply);
 /* The same without waiting for an answer. 0 or -EPIPE, -ENOBUFS. */

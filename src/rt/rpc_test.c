@@ -1,5 +1,6 @@
 /* Unit tests of calls between two channels in one loop. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@ static struct rpc_client client;
 static struct rpc_channel server;
 static uint32_t later_id;
 static bool server_was_closed;
+static int lost_count;
 
 static int serve(struct rpc_channel *c, const struct rpc_frame *frame)
 {
@@ -46,6 +48,13 @@ static void on_server_close(struct rpc_channel *c)
 {
     (void)c;
     server_was_closed = true;
+}
+
+static void on_lost(struct rpc_client *c)
+{
+    assert_ptr_equal(c, &client);
+    assert_false(rpc_client_is_attached(c));
+    lost_count++;
 }
 
 static int connect_both(void)
@@ -130,12 +139,20 @@ static void cut_main(void *arg)
     (void)arg;
     struct buf reply;
 
+    lost_count = 0;
+    client.on_lost = on_lost;
     buf_init(&reply, 100);
     assert_int_equal(call(VERB_CUT, STR(""), &reply), -EPIPE);
+    assert_int_equal(lost_count, 1);
     assert_int_equal(call(VERB_ECHO, STR(""), &reply), -EPIPE);
     assert_true(server_was_closed);
     connect_both();
     assert_int_equal(call(VERB_ECHO, STR("again"), &reply), 0);
+    /* Who replaces a channel needs not be told that it is gone. */
+    rpc_channel_close(&server);
+    connect_both();
+    assert_int_equal(call(VERB_ECHO, STR("replaced"), &reply), 0);
+    assert_int_equal(lost_count, 1);
     buf_done(&reply);
     loop_stop();
 }
@@ -206,6 +223,62 @@ static void descriptors_travel_with_messages(void **state)
     close(fds[1]);
 }
 
+static int count_open_files(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void send_files(int socket, size_t bytes, size_t files)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(8 * sizeof(int))];
+    } control = {0};
+    char text[] = "\x03\x00payload";
+    struct iovec part = {.iov_base = text, .iov_len = bytes};
+    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+    int *fds = (int *)(void *)CMSG_DATA(&control.header);
+
+    msg.msg_control = control.bytes;
+    msg.msg_controllen = CMSG_SPACE(files * sizeof(int));
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(files * sizeof(int));
+    for (size_t i = 0; i < files; i++)
+        fds[i] = STDERR_FILENO;
+    assert_int_equal(sendmsg(socket, &msg, 0), bytes);
+}
+
+static void too_many_descriptors_are_closed(void **state)
+{
+    static char buffer[FDPASS_MAX_BYTES];
+    int fds[2], got = -1;
+    struct str payload;
+    uint16_t type;
+
+    (void)state;
+    assert_int_equal(fdpass_pair(SOCK_SEQPACKET, fds), 0);
+    int before = count_open_files();
+    for (size_t files = 2; files <= 5; files++) {
+        send_files(fds[0], 9, files);
+        assert_int_equal(fdpass_recv(fds[1], buffer, &type, &payload, &got), -EBADMSG);
+        assert_int_equal(got, -1);
+        assert_int_equal(count_open_files(), before);
+    }
+    send_files(fds[0], 1, 1);
+    assert_int_equal(fdpass_recv(fds[1], buffer, &type, &payload, &got), -EBADMSG);
+    /* An empty message looks like the end, but it can carry descriptors. */
+    send_files(fds[0], 0, 1);
+    assert_int_equal(fdpass_recv(fds[1], buffer, &type, &payload, &got), -EPIPE);
+    assert_int_equal(count_open_files(), before);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_lost_channel_fails_its_calls_and_can_be_replaced),
         cmocka_unit_test(a_peer_that_sends_garbage_is_cut_off),
         cmocka_unit_test(descriptors_travel_with_messages),
+        cmocka_unit_test(too_many_descriptors_are_closed),
     };
     return cmocka_run_group_tests_name("rpc", tests, NULL, NULL);
 }

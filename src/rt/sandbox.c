@@ -8,7 +8,9 @@
 #include <linux/landlock.h>
 #include <pwd.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -20,8 +22,31 @@
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE
 #define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
 #endif
+#ifndef MSG_FASTOPEN
+#define MSG_FASTOPEN 0x20000000
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#endif
 
-/* What every process needs: memory, waiting, its open sockets, clocks, ending. */
+/* What the headers of the build machine may not know yet (include/uapi/linux/landlock.h). */
+struct landlock_attr {
+    uint64_t handled_fs;
+    uint64_t handled_net; /* since version 4 */
+    uint64_t scoped;      /* since version 6 */
+};
+
+enum {
+    LANDLOCK_NET_VERSION = 4,
+    LANDLOCK_NET_BIND_TCP = 1,
+    LANDLOCK_NET_CONNECT_TCP = 2,
+    LANDLOCK_SCOPE_VERSION = 6,
+    LANDLOCK_ABSTRACT_UNIX_SOCKET = 1,
+    LANDLOCK_SIGNALS = 2,
+};
+
+/* What every process needs: memory, waiting, its open sockets, clocks, ending. Some more only with
+ * certain arguments: see common_judged. */
 static const char *const common_syscalls[] = {
     "read",
     "write",
@@ -39,10 +64,7 @@ static const char *const common_syscalls[] = {
     "epoll_ctl",
     "epoll_create1",
     "recvmsg",
-    "sendmsg",
     "recvfrom",
-    "sendto",
-    "shutdown",
     "getsockname",
     "getpeername",
     "getsockopt",
@@ -62,9 +84,6 @@ static const char *const common_syscalls[] = {
     "sigaltstack",
     "exit",
     "exit_group",
-    "tgkill",
-    "kill",
-    "fcntl",
     "restart_syscall",
     "newfstatat",
     "fstat",
@@ -74,7 +93,6 @@ static const char *const common_syscalls[] = {
     "ppoll",
     "sched_yield",
     "sched_getaffinity",
-    "prlimit64",
     "getrlimit",
     "set_robust_list",
     "rseq",
@@ -86,12 +104,63 @@ static const char *const common_syscalls[] = {
     "sysinfo",
     "eventfd2",
     "nanosleep",
-    "ioctl",
     NULL,
 };
 
 static const char *const thread_syscalls[] = {
-    "clone", "clone3", "set_robust_list", "rseq", "prctl", "sched_setaffinity", "membarrier", NULL,
+    "clone", "clone3", "set_robust_list", "rseq", "sched_setaffinity", "membarrier", NULL,
+};
+
+/* A call that is allowed if one argument (two, for sendto), taken with the mask, has this value.
+ * Numbers and flags are 32 bits wide: the kernel does not look at the rest, so neither does the
+ * filter. */
+struct judged_syscall {
+    int number;
+    struct scmp_arg_cmp args[2];
+    unsigned arg_count;
+};
+
+#define LOW_BITS 0xffffffffU
+#define ARG_IS(n, value)                                                                           \
+    {                                                                                              \
+        .arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = LOW_BITS, .datum_b = (value)              \
+    }
+#define ARG_LACKS(n, flag)                                                                         \
+    {                                                                                              \
+        .arg = (n), .op = SCMP_CMP_MASKED_EQ, .datum_a = (flag), .datum_b = 0                      \
+    }
+#define ARG_IS_NULL(n)                                                                             \
+    {                                                                                              \
+        .arg = (n), .op = SCMP_CMP_EQ, .datum_a = 0                                                \
+    }
+#define JUDGED(name, ...)                                                                          \
+    {                                                                                              \
+        SCMP_SYS(name), {__VA_ARGS__}, 1                                                           \
+    }
+
+static const struct judged_syscall common_judged[] = {
+    /* MSG_FASTOPEN would connect; an address would send elsewhere. */
+    {SCMP_SYS(sendto), {ARG_LACKS(3, MSG_FASTOPEN), ARG_IS_NULL(4)}, 2},
+    JUDGED(sendmsg, ARG_LACKS(2, MSG_FASTOPEN)),
+    /* Reading stays: a listener that stops reading is dead for all who share it. */
+    JUDGED(shutdown, ARG_IS(1, SHUT_WR)),
+    JUDGED(prlimit64, ARG_IS(0, 0)),
+    JUDGED(ioctl, ARG_IS(1, FIONREAD)),
+    JUDGED(ioctl, ARG_IS(1, TCGETS)), /* isatty(3) */
+    JUDGED(ioctl, ARG_IS(1, TIOCGWINSZ)),
+    JUDGED(fcntl, ARG_IS(1, F_GETFL)),
+    JUDGED(fcntl, ARG_IS(1, F_SETFL)),
+    JUDGED(fcntl, ARG_IS(1, F_GETFD)),
+    JUDGED(fcntl, ARG_IS(1, F_SETFD)),
+    JUDGED(fcntl, ARG_IS(1, F_DUPFD_CLOEXEC)),
+};
+
+/* Record locks for the database; shutdown as well, because its sockets are nobody else's. */
+static const struct judged_syscall file_judged[] = {
+    JUDGED(fcntl, ARG_IS(1, F_GETLK)),      JUDGED(fcntl, ARG_IS(1, F_SETLK)),
+    JUDGED(fcntl, ARG_IS(1, F_SETLKW)),     JUDGED(fcntl, ARG_IS(1, F_OFD_GETLK)),
+    JUDGED(fcntl, ARG_IS(1, F_OFD_SETLK)),  JUDGED(fcntl, ARG_IS(1, F_OFD_SETLKW)),
+    JUDGED(shutdown, ARG_IS(1, SHUT_RDWR)),
 };
 
 #ifdef HIKYAKU_SANITIZED
@@ -141,6 +210,18 @@ int sandbox_drop_user(const char *user)
     return 0;
 }
 
+/* Also of one who never was root: a service manager may have given him some. */
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[2] = {{0}};
+
+    (void)setgroups(0, NULL); /* needs a capability; who has none keeps his groups */
+    /* Before Linux 4.3 there are no ambient ones. */
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    return syscall(SYS_capset, &header, none) < 0 ? -errno : 0;
+}
+
 void sandbox_keep_supervisor(void)
 {
     static const int kept[] = {CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHOWN,
@@ -152,7 +233,7 @@ void sandbox_keep_supervisor(void)
         return;
     for (size_t i = 0; i < ARRAY_LEN(kept); i++)
         sets[0].permitted |= 1U << kept[i];
-    sets[0].effective = sets[0].inheritable = sets[0].permitted;
+    sets[0].effective = sets[0].permitted;
     /* The bounding set is what root gets back at an exec. */
     for (int cap = 0; cap <= CAP_LAST_CAP; cap++) {
         if (cap >= 32 || (sets[0].permitted & 1U << cap) == 0)
@@ -176,24 +257,69 @@ static int allow(scmp_filter_ctx filter, const char *const *names)
     return 0;
 }
 
+static int allow_judged(scmp_filter_ctx filter, const struct judged_syscall *calls, size_t count)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < count; i++)
+        r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, calls[i].number, calls[i].arg_count,
+                                   calls[i].args);
+    return r;
+}
+
+/* Only to itself: abort(3) and raise(3). */
+static int allow_own_signals(scmp_filter_ctx filter)
+{
+    struct scmp_arg_cmp own = ARG_IS(0, (scmp_datum_t)getpid());
+
+    return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &own);
+}
+
+/* Calls that libraries try and do without when they get an error. */
+static int soften(scmp_filter_ctx filter)
+{
+    int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(statx), 0);
+
+#ifndef HIKYAKU_SANITIZED
+    /* Threads have names; what else prctl can do, and glibc's naming of memory, is denied. */
+    struct scmp_arg_cmp name = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = PR_SET_NAME};
+    struct scmp_arg_cmp other = {.arg = 0, .op = SCMP_CMP_NE, .datum_a = PR_SET_NAME};
+    if (r >= 0)
+        r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, &name);
+    if (r >= 0)
+        r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1, &other);
+#endif
+    return r;
+}
+
+static int fill_filter(scmp_filter_ctx filter, const struct sandbox_profile *profile)
+{
+    int r = allow(filter, common_syscalls);
+
+    if (r >= 0 && profile->syscalls != NULL)
+        r = allow(filter, profile->syscalls);
+    if (r >= 0 && profile->has_threads)
+        r = allow(filter, thread_syscalls);
+    if (r >= 0)
+        r = allow_judged(filter, common_judged, ARRAY_LEN(common_judged));
+    if (r >= 0 && (profile->has_threads || profile->paths != NULL))
+        r = allow_judged(filter, file_judged, ARRAY_LEN(file_judged));
+    if (r >= 0)
+        r = allow_own_signals(filter);
+#ifdef HIKYAKU_SANITIZED
+    if (r >= 0)
+        r = allow(filter, sanitizer_syscalls);
+#endif
+    return r < 0 ? r : soften(filter);
+}
+
 static int enter_seccomp(const struct sandbox_profile *profile)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 
     if (filter == NULL)
         return -ENOMEM;
-    int r = allow(filter, common_syscalls);
-    if (r >= 0 && profile->syscalls != NULL)
-        r = allow(filter, profile->syscalls);
-    if (r >= 0 && profile->has_threads)
-        r = allow(filter, thread_syscalls);
-#ifdef HIKYAKU_SANITIZED
-    if (r >= 0)
-        r = allow(filter, sanitizer_syscalls);
-#endif
-    /* glibc probes these and copes with an error. */
-    if (r >= 0)
-        (void)seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(statx), 0);
+    int r = fill_filter(filter, profile);
     if (r >= 0)
         (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (r >= 0)
@@ -225,6 +351,21 @@ static int add_path(int ruleset, const struct sandbox_path *rule, unsigned long 
     return r < 0 ? -errno : 0;
 }
 
+/* What is denied where the kernel knows it. The sanitizers write their reports to files. */
+static struct landlock_attr landlock_denials(long abi, unsigned long long extra)
+{
+    struct landlock_attr attr = {.handled_fs = read_access | write_access | other_access | extra};
+
+#ifdef HIKYAKU_SANITIZED
+    attr.handled_fs = 0;
+#endif
+    if (abi >= LANDLOCK_NET_VERSION)
+        attr.handled_net = LANDLOCK_NET_BIND_TCP | LANDLOCK_NET_CONNECT_TCP;
+    if (abi >= LANDLOCK_SCOPE_VERSION)
+        attr.scoped = LANDLOCK_ABSTRACT_UNIX_SOCKET | LANDLOCK_SIGNALS;
+    return attr;
+}
+
 static int enter_landlock(const struct sandbox_profile *profile)
 {
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -236,13 +377,15 @@ static int enter_landlock(const struct sandbox_profile *profile)
         extra |= LANDLOCK_ACCESS_FS_REFER;
     if (abi >= 3)
         extra |= LANDLOCK_ACCESS_FS_TRUNCATE;
-    struct landlock_ruleset_attr attr = {.handled_access_fs =
-                                             read_access | write_access | other_access | extra};
+    struct landlock_attr attr = landlock_denials(abi, extra);
+    if ((attr.handled_fs | attr.handled_net | attr.scoped) == 0)
+        return 0;
     CLEANUP(cleanup_close)
     int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
     if (ruleset < 0)
         return -errno;
-    for (const struct sandbox_path *p = profile->paths; p != NULL && p->path != NULL; p++) {
+    const struct sandbox_path *paths = attr.handled_fs != 0 ? profile->paths : NULL;
+    for (const struct sandbox_path *p = paths; p != NULL && p->path != NULL; p++) {
         int r = add_path(ruleset, p, extra);
         if (r < 0)
             return r;
@@ -254,18 +397,17 @@ int sandbox_enter(const struct sandbox_profile *profile)
 {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
+    int r = drop_capabilities();
+    if (r < 0)
+        return r;
 #ifndef HIKYAKU_SANITIZED
     /* Core files would hold letters. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    int r = enter_landlock(profile);
+#endif
+    r = enter_landlock(profile);
     if (r < 0)
         LOG(LOG_WARNING, "sandbox.no-landlock", LOG_C("profile", profile->name), LOG_ERR(r),
             LOG_C("hint", "files are protected by user and seccomp only; use Linux 5.13 or later"));
-#else
-    /* The sanitizers write their reports to files. */
-    int r = 0;
-    (void)enter_landlock;
-#endif
     r = enter_seccomp(profile);
     return r < 0 ? r : 0;
 }

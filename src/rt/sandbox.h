@@ -2,9 +2,13 @@
  * Giving up privileges for good: user, capabilities, file access (Landlock), system calls
  * (seccomp).
  *
- * Each process declares its profile in its own folder (src/svc/.../main.c). The same code runs when
- * the server was not started as root; then only the change of user is skipped. A kernel without
+ * Each process declares its profile in its own folder (src/svc/...). The same code runs when the
+ * server was not started as root; then only the change of user is skipped. A kernel without
  * Landlock is reported and goes on with the rest.
+ *
+ * System calls that are needed but could do more than that are judged by their arguments: nobody
+ * connects by MSG_FASTOPEN, signals another process, types into a terminal (TIOCSTI), or shuts down
+ * a listener that is shared with other workers.
  */
 #pragma once
 
@@ -25,10 +29,13 @@ struct sandbox_profile {
     bool has_threads;                 /* may start threads after entering */
 };
 
+/* Paths or threads also mean record locks, as a database needs them. */
+
 /* When running as root: becomes `user` (its uid, gid, no other groups). 0 or negative errno;
  * -ENOENT: no such user. Does nothing when not root. */
 MUST_CHECK int sandbox_drop_user(const char *user);
-/* Enters the sandbox. There is no way back. 0 or negative errno. */
+/* Enters the sandbox, whoever the user is without capabilities. There is no way back. 0 or negative
+ * errno. */
 MUST_CHECK int sandbox_enter(const struct sandbox_profile *profile);
 /* When running as root: gives up all capabilities but those that a supervisor of such processes
  * needs (binding low ports, changing users of its children, killing them, handing them folders). */

@@ -1,13 +1,21 @@
 /* Unit tests of the sandbox, each in a child process that is lost afterwards. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +72,235 @@ static void a_sandboxed_process_dies_on_a_forbidden_system_call(void **state)
     assert_int_equal(in_child(make_socket), 256 + SIGSYS);
 }
 
+/* --- system calls that are judged by their arguments --- */
+
+static int connect_by_fastopen(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || enter_without_files() != 0)
+        return 99;
+    (void)sendto(fd, "x", 1, MSG_FASTOPEN, (const struct sockaddr *)&to, sizeof(to));
+    return 1;
+}
+
+static int connect_by_fastopen_message(void)
+{
+    struct msghdr msg = {0};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (fd < 0 || enter_without_files() != 0)
+        return 99;
+    (void)sendmsg(fd, &msg, MSG_FASTOPEN);
+    return 1;
+}
+
+static int send_to_an_address(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    if (fd < 0 || enter_without_files() != 0)
+        return 99;
+    (void)sendto(fd, "x", 1, 0, (const struct sockaddr *)&to, sizeof(to));
+    return 1;
+}
+
+static int kill_parent(void)
+{
+    pid_t parent = getppid();
+
+    if (enter_without_files() != 0)
+        return 99;
+    return kill(parent, 0) < 0 ? 1 : 2;
+}
+
+static int signal_a_thread_of_the_parent(void)
+{
+    pid_t parent = getppid();
+
+    if (enter_without_files() != 0)
+        return 99;
+    return syscall(SYS_tgkill, parent, parent, 0) < 0 ? 1 : 2;
+}
+
+static int type_into_the_terminal(void)
+{
+    if (enter_without_files() != 0)
+        return 99;
+    return ioctl(STDERR_FILENO, TIOCSTI, "x") < 0 ? 1 : 2;
+}
+
+static int stop_reading(void)
+{
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 || enter_without_files() != 0)
+        return 99;
+    return shutdown(fds[0], SHUT_RD) < 0 ? 1 : 2;
+}
+
+static int take_over_signals_of_a_socket(void)
+{
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 || enter_without_files() != 0)
+        return 99;
+    return fcntl(fds[0], F_SETOWN, 1) < 0 ? 1 : 2;
+}
+
+static int limit_another(void)
+{
+    struct rlimit none = {0};
+    pid_t parent = getppid();
+
+    if (enter_without_files() != 0)
+        return 99;
+    return prlimit(parent, RLIMIT_CORE, &none, NULL) < 0 ? 1 : 2;
+}
+
+static int lock_a_record(void)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+    int fd = fileno(tmpfile());
+
+    if (fd < 0 || enter_without_files() != 0)
+        return 99;
+    return fcntl(fd, F_SETLK, &lock) < 0 ? 1 : 2;
+}
+
+static void calls_with_forbidden_arguments_kill(void **state)
+{
+    static int (*const attempts[])(void) = {
+        connect_by_fastopen, connect_by_fastopen_message,   send_to_an_address,
+        kill_parent,         signal_a_thread_of_the_parent, type_into_the_terminal,
+        stop_reading,        take_over_signals_of_a_socket, limit_another,
+        lock_a_record,
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
+        if (in_child(attempts[i]) != 256 + SIGSYS)
+            fail_msg("attempt %zu was let pass", i);
+    }
+}
+
+static int use_what_is_left(void)
+{
+    int fds[2], flags, pending = 0;
+    struct rlimit limit;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 || enter_without_files() != 0)
+        return 99;
+    flags = fcntl(fds[0], F_GETFL);
+    if (fcntl(fds[0], F_SETFL, flags | O_NONBLOCK) < 0 || send(fds[0], "x", 1, MSG_NOSIGNAL) != 1)
+        return 1;
+    if (ioctl(fds[1], FIONREAD, &pending) < 0 || pending != 1 || isatty(fds[0]))
+        return 2;
+    if (shutdown(fds[0], SHUT_WR) < 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return 3;
+    if (prctl(PR_SET_NAME, "renamed") < 0 || fcntl(fds[0], F_DUPFD_CLOEXEC, 0) < 0)
+        return 4;
+    (void)raise(SIGABRT);
+    return 5;
+}
+
+static void the_same_calls_do_what_is_needed(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(use_what_is_left), 256 + SIGABRT);
+}
+
+#ifndef HIKYAKU_SANITIZED
+static int ask_prctl_for_more(void)
+{
+    if (enter_without_files() != 0)
+        return 99;
+    return prctl(PR_SET_DUMPABLE, 1) < 0 && errno == EPERM ? 7 : 1;
+}
+
+static void prctl_only_gives_names(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(ask_prctl_for_more), 7);
+}
+#endif
+
+/* Abstract names and TCP ports: Landlock's, where the kernel has it. */
+static int reach_out(void)
+{
+    static const char *const calls[] = {"socket", "bind", "connect", NULL};
+    static const struct sandbox_profile profile = {.name = "test", .syscalls = calls};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(1)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (fd < 0 || sandbox_enter(&profile) != 0)
+        return 99;
+    if (connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0 || errno != EACCES)
+        return 1;
+    to.sin_port = htons(0);
+    return bind(fd, (const struct sockaddr *)&to, sizeof(to)) < 0 && errno == EACCES ? 7 : 2;
+}
+
+static void landlock_denies_the_network(void **state)
+{
+    enum { VERSION_OF_NET = 4 };
+
+    (void)state;
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < VERSION_OF_NET)
+        skip();
+    assert_int_equal(in_child(reach_out), 7);
+}
+
+/* --- capabilities --- */
+
+static bool has_no_capabilities(void)
+{
+    CLEANUP(cleanup_fclose) FILE *status = fopen("/proc/self/status", "r");
+    char line[200];
+    int zero = 0;
+
+    while (status != NULL && fgets(line, sizeof(line), status) != NULL) {
+        bool is_set = strncmp(line, "CapInh:", 7) == 0 || strncmp(line, "CapPrm:", 7) == 0 ||
+                      strncmp(line, "CapEff:", 7) == 0 || strncmp(line, "CapAmb:", 7) == 0;
+        zero += is_set && strstr(line, "\t0000000000000000") != NULL;
+    }
+    return zero == 4;
+}
+
+static int keep_ambient_capabilities(void)
+{
+    static const char *const calls[] = {"openat", "open", "getgroups", NULL};
+    struct sandbox_path paths[] = {{"/proc", false}, {NULL, false}};
+    struct sandbox_profile profile = {.name = "test", .paths = paths, .syscalls = calls};
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[2] = {{0}};
+    gid_t group = 12345;
+
+    if (syscall(SYS_capget, &header, sets) < 0 || setgroups(1, &group) < 0)
+        return 98;
+    sets[0].inheritable = sets[0].permitted;
+    if (syscall(SYS_capset, &header, sets) < 0 ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_BIND_SERVICE, 0, 0) < 0)
+        return 97;
+    if (sandbox_enter(&profile) != 0)
+        return 99;
+    if (getgroups(0, NULL) != 0)
+        return 1;
+    return has_no_capabilities() ? 7 : 2;
+}
+
+static void no_capability_is_left_even_to_root(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(in_child(keep_ambient_capabilities), 7);
+}
+
 #ifndef HIKYAKU_SANITIZED
 static int use_files(void)
 {
@@ -75,8 +312,9 @@ static int use_files(void)
     (void)snprintf(inside, sizeof(inside), "%s/file", dir);
     if (sandbox_enter(&profile) != 0)
         return 99;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
     int fd = open(inside, O_RDWR | O_CREAT, 0600);
-    if (fd < 0 || unlink(inside) < 0)
+    if (fd < 0 || fcntl(fd, F_SETLK, &lock) < 0 || unlink(inside) < 0)
         return 1;
     return open("/etc/passwd", O_RDONLY) < 0 && errno == EACCES ? 0 : 2;
 }
@@ -122,7 +360,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sandboxed_process_can_use_what_it_has_open),
         cmocka_unit_test(a_sandboxed_process_dies_on_a_forbidden_system_call),
+        cmocka_unit_test(calls_with_forbidden_arguments_kill),
+        cmocka_unit_test(the_same_calls_do_what_is_needed),
+        cmocka_unit_test(landlock_denies_the_network),
+        cmocka_unit_test(no_capability_is_left_even_to_root),
 #ifndef HIKYAKU_SANITIZED
+        cmocka_unit_test(prctl_only_gives_names),
         cmocka_unit_test(files_outside_of_the_profile_are_out_of_reach),
 #endif
         cmocka_unit_test(root_becomes_the_user_for_good),

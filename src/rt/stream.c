@@ -214,6 +214,13 @@ int stream_read_line(struct stream *s, size_t max_bytes, struct str *out_line)
     }
 }
 
+bool stream_has_input(const struct stream *s)
+{
+    char first;
+
+    return s->in_len > 0 || recv(s->watch.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 int stream_skip_line(struct stream *s, uint64_t max_bytes)
 {
     uint64_t skipped = 0;

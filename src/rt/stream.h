@@ -50,6 +50,8 @@ MUST_CHECK int stream_fill(struct stream *s);
 /* Reads a line up to and with LF. Yields. The view is valid until the next read. 0; -EMSGSIZE when
  * `max_bytes` came without LF (nothing is taken); -ENODATA at the end; else as stream_fill. */
 MUST_CHECK int stream_read_line(struct stream *s, size_t max_bytes, struct str *out_line);
+/* Whether input has arrived that was not asked for yet. Looks without waiting and takes nothing. */
+bool stream_has_input(const struct stream *s);
 /* Drops input up to and with the next LF, at most `max_bytes`. Yields. 0 or as stream_read_line. */
 MUST_CHECK int stream_skip_line(struct stream *s, uint64_t max_bytes);
 

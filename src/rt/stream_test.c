@@ -49,6 +49,28 @@ static void assert_line(const char *expected)
     assert_memory_equal(line.ptr, expected, line.len);
 }
 
+static void look_main(void *arg)
+{
+    (void)arg;
+    assert_false(stream_has_input(&stream));
+    peer_says("early\r\n");
+    assert_true(stream_has_input(&stream));
+    assert_int_equal(stream_pending(&stream).len, 0);
+    stream_set_deadline(&stream, clock_mono_ms() + 2000);
+    assert_line("early\r\n");
+    assert_false(stream_has_input(&stream));
+    close(peer_fd);
+    peer_fd = -1;
+    assert_false(stream_has_input(&stream));
+    loop_stop();
+}
+
+static void input_is_seen_before_it_is_read(void **state)
+{
+    (void)state;
+    run(look_main);
+}
+
 static void lines_main(void *arg)
 {
     (void)arg;
@@ -141,6 +163,7 @@ static void a_vanished_peer_gives_an_error_not_a_signal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(input_is_seen_before_it_is_read),
         cmocka_unit_test(lines_come_whole_bounded_and_in_time),
         cmocka_unit_test(writing_to_a_peer_that_never_reads_ends_at_the_deadline),
         cmocka_unit_test(output_goes_out_before_waiting_for_input),

@@ -45,16 +45,25 @@ struct smtp_message {
     bool has_8bit;
 };
 
-/* A refusal, for the trace. */
+enum {
+    SMTP_RECIPIENTS_MAX = 1000, /* of one message, whatever the settings say */
+    SMTP_TRACE_TEXT_BYTES = 100,
+};
+
+/* How mail was not taken, for the trace: "refused", or "lost" when the connection ended in the
+ * middle of a transaction. */
 struct smtp_refusal {
+    const char *event;
     uint64_t ref; /* message id if one was given, else the session's */
     uint64_t session_id;
-    const char *stage; /* the command */
-    const struct reply *reply;
+    const struct reply *reply; /* of "refused" */
+    const char *stage;         /* the command */
+    uint64_t bytes;            /* of "lost": of the message so far */
+    size_t recipient_count;    /* of "lost" */
     struct str peer_text;
-    struct str helo;
-    struct str sender;
-    struct str recipient;
+    struct str helo;      /* at most SMTP_TRACE_TEXT_BYTES */
+    struct str sender;    /* the same */
+    struct str recipient; /* of "lost": the first one, if there is any */
 };
 
 struct smtp_backend {
@@ -70,7 +79,7 @@ struct smtp_backend {
     /* Takes responsibility for the message: 0 only when it is durable. The spool is used up either
      * way. -ENOSPC, -ENOENT (a recipient is gone), -E2BIG, other negative errno. */
     int (*deliver)(void *arg, const struct smtp_message *message);
-    /* Records a refusal. Does not yield. */
+    /* Records a refusal or a loss. Does not yield. */
     void (*refused)(void *arg, const struct smtp_refusal *refusal);
 };
 

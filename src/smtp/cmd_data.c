@@ -11,15 +11,9 @@ static uint64_t drop_limit(const struct smtp_session *s)
     return 2 * s->policy->settings->smtp_max_message_size + 1024 * 1024;
 }
 
-static int64_t piece_deadline(const struct smtp_session *s)
-{
-    int64_t piece = clock_mono_ms() + s->policy->settings->smtp_data_timeout;
-
-    return s->transaction.intake.is_open ? MIN(piece, s->transaction.intake.deadline_ms) : piece;
-}
-
 static struct reply explain_read(struct smtp_session *s, int error)
 {
+    s->is_lost = error != -ECANCELED && error != -EMSGSIZE;
     if (error == -ETIMEDOUT)
         return reply_last(reply_of(421, "4.4.2", "Timeout: the message did not come; closing"));
     if (error == -ECANCELED)
@@ -30,10 +24,13 @@ static struct reply explain_read(struct smtp_session *s, int error)
     return reply_of(0, "", "");
 }
 
-/* Gets more input. Yields. 0 or negative errno; the end of the stream is one. */
-static int get_input(struct smtp_session *s)
+/* Gets more input, within the time for a piece and before `until_ms`. Yields. 0 or negative errno;
+ * the end of the stream is one. */
+static int get_input(struct smtp_session *s, int64_t until_ms)
 {
-    stream_set_deadline(s->stream, piece_deadline(s));
+    int64_t piece_ms = clock_mono_ms() + s->policy->settings->smtp_data_timeout;
+
+    stream_set_deadline(s->stream, MIN(piece_ms, until_ms));
     if (stream_pending(s->stream).len > 0)
         return 0;
     int r = stream_fill(s->stream);
@@ -46,7 +43,7 @@ static int read_data(struct smtp_session *s)
     struct smtp_intake *in = &s->transaction.intake;
 
     while (!in->scan.is_complete) {
-        int r = get_input(s);
+        int r = get_input(s, in->deadline_ms);
         if (r < 0)
             return r;
         size_t taken = smtp_intake_feed(s, stream_pending(s->stream));
@@ -59,9 +56,10 @@ static int read_data(struct smtp_session *s)
     return 0;
 }
 
+/* The reply is logged and traced with what the transaction knows, then the transaction ends. */
 static struct reply finish(struct smtp_session *s, struct reply reply)
 {
-    smtp_transaction_reset(s);
+    s->transaction.is_over = true;
     return reply;
 }
 
@@ -86,7 +84,7 @@ struct reply smtp_cmd_data(struct smtp_session *s, struct str args)
                                              "Lines must end in CR LF, and the message in CR LF . "
                                              "CR LF; closing")));
     if (r < 0)
-        return finish(s, explain_read(s, r));
+        return explain_read(s, r);
     return finish(s, smtp_intake_finish(s));
 }
 
@@ -107,15 +105,18 @@ static bool parse_chunk(struct str args, struct chunk *out)
     return str_to_u64(size, INT64_MAX, &out->bytes) == 0;
 }
 
-/* Reads the chunk into the message, or drops it. Yields. */
+/* Reads the chunk into the message, or drops it. A chunk that is dropped has the time of a message,
+ * however slowly it comes. Yields. */
 static int read_chunk(struct smtp_session *s, uint64_t bytes, bool is_kept)
 {
     struct smtp_intake *in = &s->transaction.intake;
+    int64_t until_ms =
+        is_kept ? in->deadline_ms : clock_mono_ms() + s->policy->settings->smtp_message_timeout;
 
     if (bytes > drop_limit(s))
         return -EMSGSIZE;
     while (bytes > 0) {
-        int r = get_input(s);
+        int r = get_input(s, until_ms);
         if (r < 0)
             return r;
         struct str piece = str_sub(stream_pending(s->stream), 0, MIN(bytes, (uint64_t)SIZE_MAX));
@@ -155,7 +156,7 @@ struct reply smtp_cmd_bdat(struct smtp_session *s, struct str args)
         smtp_intake_open(s, DATA_CHUNKED);
     int r = read_chunk(s, chunk.bytes, refusal.code == 0);
     if (r < 0)
-        return finish(s, explain_read(s, r));
+        return explain_read(s, r);
     if (refusal.code != 0)
         return refusal;
     if (chunk.is_last || in->is_too_big)

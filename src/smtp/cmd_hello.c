@@ -5,11 +5,24 @@
 #include "mail/address.h"
 #include "smtp/commands.h"
 
+/* Other characters than these are let pass: many clients do not know their name. */
+static bool is_host_name(struct str name)
+{
+    if (name.len > ADDRESS_DOMAIN_MAX_BYTES || !utf8_is_valid(name) || smtp_has_c1_control(name))
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.ptr[i];
+        if (c <= ' ' || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 static struct reply begin_session(struct smtp_session *s, struct str name, bool is_extended)
 {
     if (name.len == 0)
         return reply_of(501, "5.5.4", "Say who you are: EHLO your.host.name");
-    if (name.len > ADDRESS_DOMAIN_MAX_BYTES || str_find(name, ' ') >= 0 || !utf8_is_valid(name))
+    if (!is_host_name(name))
         return reply_of(501, "5.5.4", "That is not a host name");
     smtp_transaction_reset(s);
     free(s->helo);
@@ -42,5 +55,5 @@ struct reply smtp_cmd_ehlo(struct smtp_session *s, struct str args)
                         "ENHANCEDSTATUSCODES\nLIMITS RCPTMAX=%d MAILMAX=%d\nHELP",
                         settings->server_hostname,
                         (unsigned long long)settings->smtp_max_message_size,
-                        settings->smtp_max_recipients, settings->smtp_max_transactions);
+                        (int)smtp_max_recipients(s), settings->smtp_max_transactions);
 }

@@ -1,6 +1,5 @@
 /* MAIL and RCPT: the envelope (RFC 5321 sections 4.1.1.2 and 4.1.1.3), and who may send where. */
 #include <errno.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "smtp/commands.h"
@@ -30,15 +29,59 @@ static struct reply explain_params(struct smtp_session *s, enum smtp_params_erro
     }
 }
 
-/* After the keyword ("FROM:"), spaces are tolerated as most servers do. */
+/* After the keyword ("FROM:"), a few spaces are tolerated as most servers do. */
 static bool take_keyword(struct cursor *c, struct str keyword)
 {
+    enum { SPACES_MAX = 8 };
+
     if (!cursor_take_if_nocase(c, keyword))
         return false;
-    while (cursor_take_if(c, ' '))
+    for (int i = 0; i < SPACES_MAX && cursor_take_if(c, ' '); i++)
         ;
     return true;
 }
+
+/* --- what a transaction keeps: views into the line become copies --- */
+
+static struct str keep(struct arena *arena, struct str text)
+{
+    return text.ptr == NULL ? text : arena_str(arena, text);
+}
+
+static struct address keep_address(struct arena *arena, const struct address *a)
+{
+    struct address kept = *a;
+
+    kept.raw = keep(arena, a->raw);
+    kept.local = keep(arena, a->local);
+    kept.domain = keep(arena, a->domain);
+    return kept;
+}
+
+static void keep_sender(struct smtp_transaction *t, const struct address *sender,
+                        const struct smtp_mail_params *params)
+{
+    t->has_mail = true;
+    t->sender = keep_address(&t->arena, sender);
+    t->params = *params;
+    t->params.envid = keep(&t->arena, params->envid);
+    t->params.envid_raw = keep(&t->arena, params->envid_raw);
+}
+
+static void keep_recipient(struct smtp_transaction *t, const struct smtp_recipient *to)
+{
+    struct smtp_recipient *kept = arena_alloc(&t->arena, sizeof(*kept));
+
+    *kept = *to;
+    kept->address = keep_address(&t->arena, &to->address);
+    kept->params.orcpt_type = keep(&t->arena, to->params.orcpt_type);
+    kept->params.orcpt_addr = keep(&t->arena, to->params.orcpt_addr);
+    *t->recipients_end = kept;
+    t->recipients_end = &kept->next;
+    t->recipient_count++;
+}
+
+/* --- MAIL --- */
 
 static struct reply check_mail_params(struct smtp_session *s, const struct smtp_mail_params *p)
 {
@@ -59,42 +102,46 @@ static bool mentions_smtputf8(struct str args)
     return str_contains_nocase(args, STR(" SMTPUTF8"));
 }
 
-static struct reply parse_mail(struct smtp_session *s, struct str args, struct smtp_transaction *t)
+static struct reply parse_mail(struct smtp_session *s, struct str args, struct address *sender,
+                               struct smtp_mail_params *params)
 {
-    struct cursor c = cursor_from(arena_str(&t->arena, args));
+    struct cursor c = cursor_from(args);
     struct str keyword;
     unsigned flags = ADDRESS_MAY_BE_NULL | (mentions_smtputf8(args) ? ADDRESS_MAY_BE_UTF8 : 0);
 
     if (!take_keyword(&c, STR("FROM:")))
         return reply_of(501, "5.5.4", "The form is MAIL FROM:<address>");
-    enum address_error e = path_parse(&c, flags, &t->arena, &t->sender);
+    enum address_error e = path_parse(&c, flags, &s->command_arena, sender);
     if (e != ADDRESS_OK)
         return explain_address(s, e, "sender address", true);
     enum smtp_params_error p =
-        smtp_params_parse_mail(cursor_rest(&c), &t->arena, &t->params, &keyword);
+        smtp_params_parse_mail(cursor_rest(&c), &s->command_arena, params, &keyword);
     if (p != SMTP_PARAMS_OK)
         return explain_params(s, p, keyword);
     if (!s->is_extended && cursor_left(&c) > 0)
         return reply_of(555, "5.5.4", "Parameters need EHLO");
-    if (t->sender.is_utf8 && !t->params.is_smtputf8)
+    if (sender->is_utf8 && !params->is_smtputf8)
         return explain_address(s, ADDRESS_NEEDS_SMTPUTF8, "sender address", true);
-    return check_mail_params(s, &t->params);
+    return check_mail_params(s, params);
 }
 
 struct reply smtp_cmd_mail(struct smtp_session *s, struct str args)
 {
+    struct smtp_mail_params params = {.has_size = false};
+    struct address sender = {.is_null = false};
+
     if (s->transaction.has_mail)
         return reply_of(503, "5.5.1", "A transaction is under way: RSET ends it");
     if (s->transaction_count >= (unsigned)s->policy->settings->smtp_max_transactions)
         return reply_last(reply_of(421, "4.7.0", "Too many messages in one connection; closing"));
-    struct reply refusal = parse_mail(s, args, &s->transaction);
-    if (refusal.code != 0) {
-        smtp_transaction_reset(s);
+    struct reply refusal = parse_mail(s, args, &sender, &params);
+    if (refusal.code != 0)
         return refusal;
-    }
-    s->transaction.has_mail = true;
+    keep_sender(&s->transaction, &sender, &params);
     return reply_of(250, "2.1.0", "Sender OK");
 }
+
+/* --- RCPT --- */
 
 /* Mail for postmaster at the address the client reached us by is ours, whatever the literal. */
 static bool is_own_literal(const struct smtp_session *s, const struct address *a)
@@ -161,14 +208,14 @@ static struct reply judge_recipient(struct smtp_session *s, struct smtp_recipien
 
 static struct reply parse_rcpt(struct smtp_session *s, struct str args, struct smtp_recipient *to)
 {
-    struct smtp_transaction *t = &s->transaction;
-    struct cursor c = cursor_from(arena_str(&t->arena, args));
+    const bool is_smtputf8 = s->transaction.params.is_smtputf8;
+    struct cursor c = cursor_from(args);
     struct str keyword;
-    unsigned flags = ADDRESS_MAY_LACK_DOMAIN | (t->params.is_smtputf8 ? ADDRESS_MAY_BE_UTF8 : 0);
+    unsigned flags = ADDRESS_MAY_LACK_DOMAIN | (is_smtputf8 ? ADDRESS_MAY_BE_UTF8 : 0);
 
     if (!take_keyword(&c, STR("TO:")))
         return reply_of(501, "5.5.4", "The form is RCPT TO:<address>");
-    enum address_error e = path_parse(&c, flags, &t->arena, &to->address);
+    enum address_error e = path_parse(&c, flags, &s->command_arena, &to->address);
     if (e != ADDRESS_OK)
         return explain_address(s, e, "recipient address", false);
     enum smtp_params_error p = smtp_params_parse_rcpt(cursor_rest(&c), &to->params, &keyword);
@@ -176,49 +223,50 @@ static struct reply parse_rcpt(struct smtp_session *s, struct str args, struct s
         return explain_params(s, p, keyword);
     if (!s->is_extended && cursor_left(&c) > 0)
         return reply_of(555, "5.5.4", "Parameters need EHLO");
+    if (to->params.needs_smtputf8 && !is_smtputf8)
+        return reply_of(501, "5.5.4", "ORCPT that is not ASCII needs SMTPUTF8 at MAIL FROM");
     settle_postmaster(s, &to->address);
     return reply_of(0, "", "");
 }
 
-static void trace_refused_recipient(struct smtp_session *s, const struct smtp_recipient *to,
-                                    const struct reply *reply)
+static struct str print_address(struct arena *arena, const struct address *a)
 {
     struct buf printed;
 
     buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
-    address_print(&to->address, &printed);
-    struct smtp_refusal refusal = {
-        .ref = s->id,
-        .session_id = s->id,
-        .stage = "RCPT",
-        .reply = reply,
-        .peer_text = str_from_c(s->peer_text),
-        .helo = str_from_c(s->helo),
-        .sender = s->transaction.sender.raw,
-        .recipient = buf_str(&printed),
-    };
-    s->backend->refused(s->backend->arg, &refusal);
+    address_print(a, &printed);
+    struct str text = arena_str(arena, buf_str(&printed));
     buf_done(&printed);
+    return text;
+}
+
+/* RFC 5321 section 4.5.3.1.10: the client sends the message again to the others. It may have many
+ * more, in one batch, without having made a mistake; but not without end. */
+static struct reply refuse_excess(struct smtp_session *s)
+{
+    const size_t max = smtp_max_recipients(s);
+
+    if (++s->excess_recipient_count > max + SMTP_EXCESS_RECIPIENTS_MAX)
+        return reply_last(reply_of(421, "4.7.0", "Far too many recipients; closing"));
+    struct reply reply = reply_printf(&s->command_arena, 452, "4.5.3",
+                                      "Too many recipients: at most %zu in one message", max);
+    reply.is_forgiven = true;
+    return reply;
 }
 
 struct reply smtp_cmd_rcpt(struct smtp_session *s, struct str args)
 {
-    struct smtp_transaction *t = &s->transaction;
+    struct smtp_recipient to = {.is_relay = false};
 
-    if (t->recipient_count >= (size_t)s->policy->settings->smtp_max_recipients)
-        return reply_printf(&s->command_arena, 452, "4.5.3",
-                            "Too many recipients: at most %d in one message",
-                            s->policy->settings->smtp_max_recipients);
-    struct smtp_recipient *to = arena_alloc(&t->arena, sizeof(*to));
-    struct reply refusal = parse_rcpt(s, args, to);
+    if (s->transaction.recipient_count >= smtp_max_recipients(s))
+        return refuse_excess(s);
+    struct reply refusal = parse_rcpt(s, args, &to);
     if (refusal.code == 0)
-        refusal = judge_recipient(s, to);
+        refusal = judge_recipient(s, &to);
     if (refusal.code != 0) {
-        trace_refused_recipient(s, to, &refusal);
+        refusal.recipient = print_address(&s->command_arena, &to.address);
         return refusal;
     }
-    *t->recipients_end = to;
-    t->recipients_end = &to->next;
-    t->recipient_count++;
+    keep_recipient(&s->transaction, &to);
     return reply_of(250, "2.1.5", "Recipient OK");
 }

@@ -2,8 +2,9 @@
 #include "smtp/commands.h"
 
 static const struct smtp_command commands[] = {
-    {"HELO", SMTP_NOT_IN_CHUNKS, smtp_cmd_helo},
-    {"EHLO", SMTP_NOT_IN_CHUNKS, smtp_cmd_ehlo},
+    /* Section 4.1.4: they end a transaction, also one between two chunks. */
+    {"HELO", 0, smtp_cmd_helo},
+    {"EHLO", 0, smtp_cmd_ehlo},
     {"MAIL", SMTP_NEEDS_HELLO, smtp_cmd_mail},
     {"RCPT", SMTP_NEEDS_HELLO | SMTP_NEEDS_MAIL | SMTP_NOT_IN_CHUNKS, smtp_cmd_rcpt},
     {"DATA", SMTP_NEEDS_HELLO | SMTP_NEEDS_MAIL | SMTP_NEEDS_RECIPIENT | SMTP_TAKES_NO_ARGS,
@@ -25,4 +26,21 @@ const struct smtp_command *smtp_command_find(struct str verb)
             return &commands[i];
     }
     return NULL;
+}
+
+bool smtp_command_is_foreign(struct str verb)
+{
+    static const char *const requests[] = {"GET",     "POST",    "HEAD",   "PUT",
+                                           "CONNECT", "OPTIONS", "DELETE", "PATCH"};
+
+    for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
+        if (str_eq_c(verb, requests[i]))
+            return true;
+    }
+    /* "Host:", "Content-Length:" */
+    for (size_t i = 0; i + 1 < verb.len; i++) {
+        if (!ascii_is_alnum(verb.ptr[i]) && verb.ptr[i] != '-')
+            return false;
+    }
+    return verb.len > 1 && verb.ptr[verb.len - 1] == ':';
 }

@@ -25,6 +25,9 @@ struct smtp_command {
 
 /* The command of this verb in any case, or NULL. */
 const struct smtp_command *smtp_command_find(struct str verb);
+/* Whether it is HTTP's: a request, or the name of a header field. A browser can be made to send
+ * such lines with commands of ours behind them. */
+bool smtp_command_is_foreign(struct str verb);
 
 smtp_command_fn smtp_cmd_helo, smtp_cmd_ehlo;
 smtp_command_fn smtp_cmd_mail, smtp_cmd_rcpt;

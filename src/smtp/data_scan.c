@@ -10,6 +10,7 @@ void data_scan_init(struct data_scan *d, enum data_mode mode, bool may_normalise
 
 static void put(struct data_scan *d, struct buf *out, struct str content)
 {
+    d->content_bytes += content.len;
     if (!d->has_bare || d->may_normalise)
         buf_put_str(out, content);
 }

@@ -31,6 +31,8 @@ struct data_scan {
     bool has_nul;
     bool has_8bit;
     bool has_false_end; /* a dot alone between line ends of which some were wrong */
+    /* The size of the message as RFC 1870 section 5 counts it: without stuffed dots and the end. */
+    uint64_t content_bytes;
 };
 
 void data_scan_init(struct data_scan *d, enum data_mode mode, bool may_normalise);

@@ -72,6 +72,37 @@ static void chunks_have_no_dots_to_remove(void **state)
     check(&samples[0], DATA_CHUNKED, false);
 }
 
+struct size_case {
+    const char *input;
+    uint64_t content_bytes;
+};
+
+static void stuffed_dots_and_the_end_are_no_content(void **state)
+{
+    static const struct size_case cases[] = {
+        {".\r\n", 0},
+        {"abc\r\n.\r\n", 5},
+        {"..\r\n..\r\n.\r\n", 6},
+        {".a\r\n.\r\n", 3},
+        {"a\r\n.\r", 3},
+        /* What is refused is counted too, so that its size cannot be hidden. */
+        {"a\nbcd\r\n.\r\n", 8},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str rest = str_from_c(cases[i].input);
+        struct data_scan d;
+        struct buf out;
+        buf_init(&out, 1000);
+        data_scan_init(&d, DATA_DOTTED, false);
+        for (; rest.len > 0; rest = str_sub(rest, 1, rest.len))
+            assert_int_equal(data_scan_feed(&d, str_sub(rest, 0, 1), &out), 1);
+        assert_int_equal(d.content_bytes, cases[i].content_bytes);
+        buf_done(&out);
+    }
+}
+
 static void nul_and_8bit_are_noticed(void **state)
 {
     (void)state;
@@ -95,6 +126,7 @@ int main(void)
         cmocka_unit_test(the_end_is_exactly_a_dot_between_crlf),
         cmocka_unit_test(wrong_line_ends_can_be_made_right),
         cmocka_unit_test(chunks_have_no_dots_to_remove),
+        cmocka_unit_test(stuffed_dots_and_the_end_are_no_content),
         cmocka_unit_test(nul_and_8bit_are_noticed),
     };
     return cmocka_run_group_tests_name("data_scan", tests, NULL, NULL);

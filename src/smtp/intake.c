@@ -74,7 +74,7 @@ static void note_limits(struct smtp_session *s)
 {
     struct smtp_intake *in = &s->transaction.intake;
 
-    in->is_too_big |= in->bytes > s->policy->settings->smtp_max_message_size;
+    in->is_too_big |= in->scan.content_bytes > s->policy->settings->smtp_max_message_size;
     if (in->is_too_big || in->error < 0 || (in->scan.has_bare && !in->scan.may_normalise))
         buf_reset(&in->text);
 }
@@ -156,6 +156,14 @@ static struct reply judge(struct smtp_session *s)
     return reply_of(0, "", "");
 }
 
+/* Why the message has no place: with the spool, all but a full disk are our own trouble. */
+static struct reply explain_spool_failure(int error)
+{
+    if (error == -ENOSPC)
+        return reply_of(452, "4.3.1", "No room for new mail now; try again later");
+    return reply_of(451, "4.3.0", "The message cannot be kept now; try again later");
+}
+
 static struct reply explain_failure(int error)
 {
     switch (error) {
@@ -175,6 +183,16 @@ static struct reply explain_failure(int error)
     }
 }
 
+/* Moves the last piece into the spool, if there is one. Yields. 0 or the first error of it. */
+static int finish_spool(struct smtp_session *s)
+{
+    const struct smtp_intake *in = &s->transaction.intake;
+
+    if (in->error < 0 || in->spool == 0)
+        return in->error;
+    return spill(s, 1);
+}
+
 /* Yields. 0 or negative errno. */
 static int hand_over(struct smtp_session *s)
 {
@@ -182,11 +200,6 @@ static int hand_over(struct smtp_session *s)
     struct smtp_intake *in = &t->intake;
     struct buf summary;
 
-    int r = in->error;
-    if (r == 0 && in->spool != 0)
-        r = spill(s, 1);
-    if (r < 0)
-        return r;
     buf_init(&summary, SUMMARY_MAX_BYTES);
     summary_encode(mime_scanner_finish(in->mime), &summary);
     struct smtp_message message = {.id = in->message_id,
@@ -203,7 +216,7 @@ static int hand_over(struct smtp_session *s)
                                    .spool = in->spool,
                                    .text = buf_str(&in->text),
                                    .has_8bit = in->scan.has_8bit};
-    r = s->backend->deliver(s->backend->arg, &message);
+    int r = s->backend->deliver(s->backend->arg, &message);
     in->spool = 0;
     buf_done(&summary);
     return r;
@@ -216,7 +229,7 @@ static void log_accepted(const struct smtp_session *s)
     LOG(LOG_INFO, "smtp.accepted", LOG_ID("session", s->id),
         LOG_ID("message", t->intake.message_id), LOG_C("peer", s->peer_text),
         LOG_STR("sender", t->sender.raw), LOG_INT("recipients", t->recipient_count),
-        LOG_INT("bytes", t->intake.bytes));
+        LOG_INT("bytes", t->intake.scan.content_bytes));
 }
 
 struct reply smtp_intake_finish(struct smtp_session *s)
@@ -228,11 +241,15 @@ struct reply smtp_intake_finish(struct smtp_session *s)
     struct reply reply = judge(s);
     if (reply.code != 0)
         return reply;
-    int r = hand_over(s);
+    int r = finish_spool(s);
+    if (r < 0)
+        return explain_spool_failure(r);
+    r = hand_over(s);
     if (r < 0)
         return explain_failure(r);
     log_accepted(s);
     s->transaction_count++;
+    s->error_count = 0;
     return reply_printf(&s->command_arena, 250, "2.0.0", "Accepted as %s",
                         id_format(in->message_id, id));
 }

@@ -12,7 +12,8 @@ void smtp_intake_open(struct smtp_session *s, enum data_mode mode);
 /* Takes bytes as they came; returns how many (all, unless DATA ended within). Yields (spool).
  * Failures are remembered; the rest is then only counted. */
 size_t smtp_intake_feed(struct smtp_session *s, struct str input);
-/* Ends: judges the message and hands it over. Yields. The transaction is over afterwards. */
+/* Ends: judges the message and hands it over. Yields. The caller ends the transaction, after the
+ * reply. */
 struct reply smtp_intake_finish(struct smtp_session *s);
 /* Forgets a message under way. */
 void smtp_intake_drop(struct smtp_session *s);

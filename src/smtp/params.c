@@ -85,6 +85,16 @@ bool smtp_xtext_decode(struct str text, struct arena *arena, struct str *out_dec
     return true;
 }
 
+bool smtp_has_c1_control(struct str text)
+{
+    for (size_t i = 1; i < text.len; i++) {
+        unsigned char lead = (unsigned char)text.ptr[i - 1], next = (unsigned char)text.ptr[i];
+        if (lead == 0xc2 && next < 0xa0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_hex_digit(char c)
 {
     return ascii_hex_value(c) >= 0;
@@ -114,6 +124,8 @@ static bool is_utf8_enc_addr(struct str text)
 {
     struct cursor c = cursor_from(text);
 
+    if (smtp_has_c1_control(text))
+        return false;
     while (cursor_left(&c) > 0) {
         int ch = cursor_peek(&c);
         if (ch == '\\') {
@@ -229,6 +241,7 @@ static bool handle_orcpt(struct param_target *target, struct str value)
         return false;
     target->rcpt->orcpt_type = type;
     target->rcpt->orcpt_addr = addr;
+    target->rcpt->needs_smtputf8 = utf8_has_non_ascii(addr);
     if (str_eq_nocase(type, STR("utf-8")))
         return is_utf8_enc_addr(addr);
     return smtp_xtext_decode(addr, NULL, NULL);

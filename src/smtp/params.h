@@ -50,6 +50,7 @@ struct smtp_rcpt_params {
     unsigned notify;       /* enum smtp_notify */
     struct str orcpt_type; /* "rfc822", "utf-8", ...; ptr NULL: not given */
     struct str orcpt_addr; /* after the ';', encoded as sent */
+    bool needs_smtputf8;   /* it has characters beyond ASCII as they are (RFC 6533 section 3) */
 };
 
 /* Read what follows the path of the command, from the space on; "" is no parameters. Views point
@@ -65,3 +66,6 @@ MUST_CHECK enum smtp_params_error smtp_params_parse_rcpt(struct str text,
 /* Decodes xtext (RFC 3461 section 4) that hides printable ASCII only; false for anything else.
  * `arena` may be NULL to check without decoding; then *out_decoded is not touched. */
 MUST_CHECK bool smtp_xtext_decode(struct str text, struct arena *arena, struct str *out_decoded);
+/* Whether valid UTF-8 has a control character of the second set, U+0080 to U+009F: terminals obey
+ * some of them. */
+bool smtp_has_c1_control(struct str text);

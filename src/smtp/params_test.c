@@ -156,6 +156,8 @@ static void wrong_rcpt_parameters_are_told_apart_and_named(void **state)
         {" ORCPT=utf-8;\\x{110000}@x", SMTP_PARAMS_BAD_SYNTAX, "ORCPT"},
         {" ORCPT=utf-8;\\x{592A@x", SMTP_PARAMS_BAD_SYNTAX, "ORCPT"},
         {" ORCPT=utf-8;\\n@x", SMTP_PARAMS_BAD_SYNTAX, "ORCPT"},
+        {" ORCPT=utf-8;a\xc2\x85@x", SMTP_PARAMS_BAD_SYNTAX, "ORCPT"},
+        {" ORCPT=utf-8;a\xc2\x9f", SMTP_PARAMS_BAD_SYNTAX, "ORCPT"},
     };
     struct smtp_rcpt_params rcpt;
     struct str keyword;
@@ -167,6 +169,15 @@ static void wrong_rcpt_parameters_are_told_apart_and_named(void **state)
         if (error != cases[i].error || !str_eq_c(keyword, cases[i].keyword))
             fail_msg("%s: %d, %.*s", cases[i].text, error, STR_ARG(keyword));
     }
+}
+
+static void orcpt_beyond_ascii_needs_smtputf8(void **state)
+{
+    (void)state;
+    assert_false(rcpt_of(" ORCPT=rfc822;a@x").needs_smtputf8);
+    assert_false(rcpt_of(" ORCPT=utf-8;\\x{592A}@x").needs_smtputf8);
+    assert_true(rcpt_of(" ORCPT=utf-8;\xe5\xa4\xaa@x").needs_smtputf8);
+    assert_true(rcpt_of(" ORCPT=utf-8;a\xc2\xa0@x").needs_smtputf8);
 }
 
 static enum smtp_params_error filled(const char *head, size_t fill, bool is_mail)
@@ -200,6 +211,7 @@ int main(void)
         cmocka_unit_test(rcpt_parameters_are_read),
         cmocka_unit_test(wrong_mail_parameters_are_told_apart_and_named),
         cmocka_unit_test(wrong_rcpt_parameters_are_told_apart_and_named),
+        cmocka_unit_test(orcpt_beyond_ascii_needs_smtputf8),
         cmocka_unit_test(envid_and_orcpt_are_limited),
     };
 

@@ -9,12 +9,15 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/str.h"
 
 struct reply {
     uint16_t code;        /* 0: nothing is to be said */
     const char *enhanced; /* "5.1.1"; "" where RFC 2034 section 4 wants none */
     const char *text;     /* lines separated by \n; never from the peer without being cleaned */
     bool is_last;         /* the session ends after it */
+    bool is_forgiven;     /* a refusal that is nobody's mistake: neither counted nor traced */
+    struct str recipient; /* whom a refusal is about, printed; valid until the reply is sent */
 };
 
 /* A reply with a fixed text. */

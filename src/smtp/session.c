@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/address.h"
 #include "smtp/commands.h"
 #include "smtp/intake.h"
 
@@ -26,30 +27,96 @@ void smtp_transaction_reset(struct smtp_session *s)
     t->recipients_end = &t->recipients;
 }
 
+size_t smtp_max_recipients(const struct smtp_session *s)
+{
+    return MIN((size_t)s->policy->settings->smtp_max_recipients, (size_t)SMTP_RECIPIENTS_MAX);
+}
+
+/* What the trace is asked for: the message if there is one, else the session. */
+static uint64_t trace_ref(const struct smtp_session *s)
+{
+    return s->transaction.intake.is_open ? s->transaction.intake.message_id : s->id;
+}
+
 static void log_refusal(struct smtp_session *s, const char *stage, const struct reply *reply)
 {
     const struct address *sender = &s->transaction.sender;
 
-    LOG(LOG_INFO, "smtp.refused", LOG_ID("session", s->id), LOG_C("peer", s->peer_text),
-        LOG_C("stage", stage), LOG_INT("code", reply->code), LOG_C("enhanced", reply->enhanced),
+    LOG(LOG_INFO, "smtp.refused", LOG_ID("session", s->id), LOG_ID("ref", trace_ref(s)),
+        LOG_C("peer", s->peer_text), LOG_C("stage", stage), LOG_INT("code", reply->code),
+        LOG_C("enhanced", reply->enhanced),
         LOG_STR("text", str_sub(str_from_c(reply->text), 0, LOG_TEXT_BYTES)),
         LOG_STR("sender", s->transaction.has_mail ? sender->raw : STR("-")));
 }
 
-/* Refusals of RCPT record themselves, because they know the recipient. */
+/* The beginning of a text, without half a character at its end. */
+static struct str cut(struct str text)
+{
+    struct str head = str_sub(text, 0, SMTP_TRACE_TEXT_BYTES);
+
+    while (head.len < text.len && head.len > 0 &&
+           ((unsigned char)text.ptr[head.len] & 0xc0) == 0x80)
+        head.len--;
+    return head;
+}
+
+static struct smtp_refusal describe(const struct smtp_session *s, const char *event)
+{
+    struct str sender = s->transaction.has_mail ? s->transaction.sender.raw : STR("");
+
+    return (struct smtp_refusal){
+        .event = event,
+        .ref = trace_ref(s),
+        .session_id = s->id,
+        .peer_text = str_from_c(s->peer_text),
+        .helo = cut(str_from_c(s->helo)),
+        .sender = cut(sender),
+    };
+}
+
+/* A whole message is found in the trace by the first of its recipients. */
+static struct str print_first_recipient(const struct smtp_session *s, struct buf *out)
+{
+    if (s->transaction.recipients != NULL)
+        address_print(&s->transaction.recipients->address, out);
+    return buf_str(out);
+}
+
+/* A client that is refused all the time shall not fill the trace. */
 static void trace_refusal(struct smtp_session *s, const char *stage, const struct reply *reply)
 {
-    struct smtp_refusal refusal = {
-        .ref = s->transaction.intake.is_open ? s->transaction.intake.message_id : s->id,
-        .session_id = s->id,
-        .stage = stage,
-        .reply = reply,
-        .peer_text = str_from_c(s->peer_text),
-        .helo = str_from_c(s->helo),
-        .sender = s->transaction.has_mail ? s->transaction.sender.raw : STR(""),
-    };
+    struct smtp_refusal refusal = describe(s, "refused");
+    struct buf printed;
 
+    if (s->traced_refusal_count >= SMTP_TRACED_REFUSALS_MAX)
+        return;
+    s->traced_refusal_count++;
+    refusal.stage = stage;
+    refusal.reply = reply;
+    refusal.recipient = reply->recipient;
+    buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
+    if (refusal.recipient.len == 0 && s->transaction.intake.is_open)
+        refusal.recipient = print_first_recipient(s, &printed);
     s->backend->refused(s->backend->arg, &refusal);
+    buf_done(&printed);
+}
+
+/* The client thinks, or will find out, that its message was not taken. */
+static void note_lost(struct smtp_session *s)
+{
+    const struct smtp_transaction *t = &s->transaction;
+    struct smtp_refusal lost = describe(s, "lost");
+    struct buf printed;
+
+    LOG(LOG_INFO, "smtp.lost", LOG_ID("session", s->id), LOG_ID("ref", lost.ref),
+        LOG_C("peer", s->peer_text), LOG_STR("sender", t->sender.raw),
+        LOG_INT("recipients", t->recipient_count), LOG_INT("bytes", t->intake.bytes));
+    buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
+    lost.recipient = print_first_recipient(s, &printed);
+    lost.recipient_count = t->recipient_count;
+    lost.bytes = t->intake.bytes;
+    s->backend->refused(s->backend->arg, &lost);
+    buf_done(&printed);
 }
 
 /* Yields. 0 or negative errno. */
@@ -60,10 +127,11 @@ static int send_reply(struct smtp_session *s, const char *stage, const struct re
     if (reply->code == 0)
         return 0;
     if (reply_is_failure(reply)) {
-        s->error_count++;
         log_refusal(s, stage, reply);
-        if (strcmp(stage, "RCPT") != 0)
+        if (!reply->is_forgiven) {
+            s->error_count++;
             trace_refusal(s, stage, reply);
+        }
     }
     buf_init(&out, 16 * 1024);
     reply_print(reply, &out);
@@ -112,6 +180,8 @@ static struct reply run_line(struct smtp_session *s, struct str line, const char
         return reply_of(500, "5.5.2", "A command has no control characters");
     (void)str_cut(line, ' ', &verb, &args);
     const struct smtp_command *command = smtp_command_find(verb);
+    if (command == NULL && smtp_command_is_foreign(verb))
+        return reply_last(reply_of(421, "4.7.0", "This is a mail server, not HTTP; closing"));
     if (command == NULL)
         return reply_of(500, "5.5.2", "Unknown command; HELP lists those there are");
     *out_stage = command->verb;
@@ -136,13 +206,14 @@ static struct reply explain_read_error(struct smtp_session *s, int error)
     case -EMSGSIZE:
         return too_long(s);
     case -ETIMEDOUT:
+        s->is_lost = true;
         return reply_last(reply_of(421, "4.4.2", "Timeout: no command came; closing"));
     case -ECANCELED:
     case -EINTR:
         return reply_last(
             reply_of(421, "4.3.2", "The server is being stopped; try again in a moment"));
     default:
-        s->has_ended = true;
+        s->is_lost = s->has_ended = true;
         return reply_of(0, "", "");
     }
 }
@@ -175,28 +246,41 @@ static struct reply serve_command(struct smtp_session *s, const char **out_stage
     return run_line(s, str_sub(line, 0, line.len - (has_crlf ? 2 : 1)), out_stage);
 }
 
+/* RFC 5321 section 4.3.1: the client waits for the greeting. Who does not is no mail server, or
+ * somebody's browser that was made to speak for another. */
 static int greet(struct smtp_session *s)
 {
     struct reply greeting =
         reply_printf(&s->command_arena, 220, "", "%s ESMTP %s",
                      s->policy->settings->server_hostname, s->policy->settings->smtp_banner_text);
 
+    if (stream_has_input(s->stream))
+        greeting = reply_last(reply_of(554, "5.5.1", "You spoke before the greeting; closing"));
     return send_reply(s, "connect", &greeting);
+}
+
+static bool has_too_many_errors(const struct smtp_session *s, const struct reply *reply)
+{
+    return reply_is_failure(reply) && !reply->is_forgiven && !reply->is_last &&
+           s->error_count + 1 > (unsigned)s->policy->settings->smtp_max_errors;
 }
 
 static void serve(struct smtp_session *s)
 {
-    const unsigned max_errors = (unsigned)s->policy->settings->smtp_max_errors;
     int r = greet(s);
 
     while (r == 0 && !s->has_ended) {
         const char *stage;
         struct reply reply = serve_command(s, &stage);
-        if (reply_is_failure(&reply) && s->error_count + 1 > max_errors && !reply.is_last)
+        if (has_too_many_errors(s, &reply))
             reply = reply_last(reply_of(421, "4.7.0", "Too many errors; closing"));
         r = send_reply(s, stage, &reply);
         arena_done(&s->command_arena);
+        if (s->transaction.is_over)
+            smtp_transaction_reset(s);
     }
+    if ((s->is_lost || r < 0) && s->transaction.has_mail)
+        note_lost(s);
 }
 
 static void init_session(struct smtp_session *s, const struct smtp_session_config *config)

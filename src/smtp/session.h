@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/ip.h"
+#include "mail/address.h"
 #include "mail/mime.h"
 #include "rt/stream.h"
 #include "smtp/backend.h"
@@ -21,9 +22,22 @@
 #include "smtp/reply.h"
 
 enum {
-    SMTP_TRANSACTION_ARENA_BYTES = 8 * 1024 * 1024,
-    SMTP_COMMAND_ARENA_BYTES = 256 * 1024,
+    /* A command line and what is made of it: its parsed address, a reply that quotes it. */
+    SMTP_COMMAND_MAX_BYTES = 16 * 1024, /* what smtp.max_command_length can be at most */
+    SMTP_COMMAND_ARENA_BYTES = 4 * SMTP_COMMAND_MAX_BYTES,
+    /* What a transaction keeps of an address and its parameters: raw, local and domain, ORCPT in
+     * two parts or ENVID twice. */
+    SMTP_KEPT_ROUNDING_BYTES = 32, /* of one allocation: alignment and a NUL */
+    SMTP_KEPT_ADDRESS_BYTES = ADDRESS_PATH_MAX_BYTES + ADDRESS_LOCAL_MAX_BYTES +
+                              ADDRESS_DOMAIN_MAX_BYTES + 3 * SMTP_KEPT_ROUNDING_BYTES,
+    SMTP_KEPT_RECIPIENT_BYTES = SMTP_KEPT_ADDRESS_BYTES + SMTP_ORCPT_MAX_BYTES +
+                                sizeof(struct smtp_recipient) + 3 * SMTP_KEPT_ROUNDING_BYTES,
+    SMTP_TRANSACTION_ARENA_BYTES = SMTP_KEPT_ADDRESS_BYTES + 2 * SMTP_ENVID_MAX_BYTES +
+                                   2 * SMTP_KEPT_ROUNDING_BYTES +
+                                   SMTP_RECIPIENTS_MAX * SMTP_KEPT_RECIPIENT_BYTES,
     SMTP_GREET_LINGER_MS = 2000,
+    SMTP_TRACED_REFUSALS_MAX = 50,     /* of one session */
+    SMTP_EXCESS_RECIPIENTS_MAX = 1000, /* refusals of one session beyond smtp.max_recipients */
 };
 
 /* The text of the transaction at hand: in memory, or in a spool once it has grown. */
@@ -35,7 +49,7 @@ struct smtp_intake {
     uint32_t prefix_bytes;
     struct buf text;
     uint64_t spool;
-    uint64_t bytes; /* of the message as the client sent it */
+    uint64_t bytes; /* as the client sent them; what counts for SIZE is scan.content_bytes */
     int error;      /* the first failure of the backend; the rest is read and dropped */
     bool is_too_big;
     struct data_scan scan;
@@ -46,6 +60,7 @@ struct smtp_intake {
 
 struct smtp_transaction {
     bool has_mail;
+    bool is_over; /* to be reset once its reply has been sent */
     struct arena arena;
     struct address sender;
     struct smtp_mail_params params;
@@ -67,7 +82,9 @@ struct smtp_session {
     uint64_t id;
     bool may_relay;
     bool has_ended;
+    bool is_lost; /* it ended by the peer's silence or disappearance */
     unsigned command_count, error_count, transaction_count;
+    unsigned traced_refusal_count, excess_recipient_count;
     /* session */
     bool has_hello, is_extended;
     char *helo; /* NULL before HELO */
@@ -88,5 +105,7 @@ struct smtp_session_config {
 /* Serves the connection to its end. Yields. */
 void smtp_session_run(const struct smtp_session_config *config);
 
+/* How many recipients a message may have. */
+size_t smtp_max_recipients(const struct smtp_session *s);
 /* Ends the transaction and forgets it (RSET, a new EHLO, after each message). */
 void smtp_transaction_reset(struct smtp_session *s);

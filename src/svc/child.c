@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,7 +90,7 @@ static int receive_first(struct settings **out_settings, unsigned *out_slot)
         if (r < 0)
             return r;
     }
-    return 0;
+    return *out_settings != NULL ? 0 : -EBADMSG;
 }
 
 /* Gives up what the process does not need, for good. */
@@ -139,6 +140,7 @@ int child_run(const struct service *service)
     const char *test_clock = getenv("HIKYAKU_TEST_CLOCK");
     char title[16];
 
+    umask(077);
     child.service = service;
     child.buffer = xmalloc(FDPASS_MAX_BYTES);
     (void)snprintf(title, sizeof(title), "hk-%s", service->name);

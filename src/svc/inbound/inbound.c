@@ -24,6 +24,7 @@ enum {
     ACCEPTS_PER_TURN = 32,
     PAUSE_MS = 100, /* after accept failed for want of descriptors or memory */
     REFUSE_LINGER_MS = 500,
+    ASK_AGAIN_MS = 1000, /* for a channel to the store */
 };
 
 struct listener {
@@ -34,6 +35,8 @@ struct listener {
 static struct {
     struct smtp_policy *policy;
     struct rpc_client client;
+    uint32_t channel_number;
+    struct loop_timer channel_timer;
     struct id_maker ids;
     struct store_backend backend;
     struct fiber_group sessions;
@@ -201,8 +204,51 @@ static void add_listener(int fd)
         LOG(LOG_ERROR, "smtp.listener-failed", LOG_ERR(r));
 }
 
+/* --- the channel to the store --- */
+
+/* When the store has died, the master knows already; when it has cut this worker off, nobody else
+ * does. Asks again until there is a channel. */
+static void ask_for_channel(void)
+{
+    struct buf payload;
+
+    buf_init(&payload, 4);
+    buf_put_u32(&payload, self.channel_number);
+    child_tell_master(CONTROL_CHANNEL_LOST, buf_str(&payload));
+    buf_done(&payload);
+    loop_timer_set(&self.channel_timer, clock_mono_ms() + ASK_AGAIN_MS);
+}
+
+static void on_channel_lost(struct rpc_client *c)
+{
+    (void)c;
+    LOG(LOG_WARNING, "inbound.channel-lost", LOG_INT("channel", self.channel_number));
+    ask_for_channel();
+}
+
+static void on_channel_timer(struct loop_timer *t)
+{
+    (void)t;
+    if (!rpc_client_is_attached(&self.client))
+        ask_for_channel();
+}
+
+static int take_channel(struct control_event *event)
+{
+    self.channel_number = cursor_u32(&event->payload);
+    int r = rpc_client_attach(&self.client, event->fd);
+    if (r < 0)
+        loop_timer_set(&self.channel_timer, clock_mono_ms() + ASK_AGAIN_MS);
+    else
+        loop_timer_clear(&self.channel_timer);
+    return r;
+}
+
 static void take_settings(struct settings *settings)
 {
+    /* conf cannot know the store's limit; the range of the setting ends there. */
+    ASSERT(settings->smtp_max_recipients <= WIRE_RECIPIENTS_MAX);
+    ASSERT(settings->smtp_max_command_length <= SMTP_COMMAND_MAX_BYTES);
     log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format,
               inbound_service.name);
     struct smtp_policy *old = self.policy;
@@ -247,7 +293,7 @@ static void on_control(struct control_event *event)
             take_settings(settings);
         break;
     case CONTROL_STORE_CHANNEL:
-        r = rpc_client_attach(&self.client, event->fd);
+        r = take_channel(event);
         break;
     case CONTROL_LISTEN_RESET:
         reset_listeners();
@@ -275,6 +321,8 @@ static int start(struct settings *settings, unsigned slot)
     take_settings(settings);
     id_maker_init(&self.ids, (unsigned)settings->server_node, slot);
     rpc_client_init(&self.client);
+    self.client.on_lost = on_channel_lost;
+    self.channel_timer.on_fire = on_channel_timer;
     store_backend_init(&self.backend, &self.client, &self.ids);
     fiber_group_init(&self.sessions);
     fiber_group_init(&self.helpers);

@@ -11,7 +11,23 @@ enum {
     LOOKUP_WAIT_MS = 30 * 1000,
     DELIVER_WAIT_MS = 120 * 1000, /* below the 10 minutes of RFC 5321 section 4.5.3.2.6 */
     SESSION_WAIT_MS = 10 * 1000,
+    ORCPT_TEXT_MAX_BYTES = SMTP_ORCPT_MAX_BYTES + 1, /* "type;address" */
+    ROUNDING_BYTES = 32,                             /* of one allocation: alignment and a NUL */
+    DELIVER_ARENA_BYTES = ADDRESS_TEXT_MAX_BYTES + ROUNDING_BYTES +
+                          SMTP_RECIPIENTS_MAX * (sizeof(struct deliver_recipient) +
+                                                 ORCPT_TEXT_MAX_BYTES + 2 * ROUNDING_BYTES),
+    /* On the wire: two texts, ORCPT, three lengths, two bytes. */
+    RECIPIENT_WIRE_BYTES = ADDRESS_TEXT_MAX_BYTES + ORCPT_TEXT_MAX_BYTES + 3 * 4 + 2,
 };
+
+_Static_assert((int)SMTP_RECIPIENTS_MAX == (int)WIRE_RECIPIENTS_MAX,
+               "what a session accepts is what the store takes; also the end of the range of "
+               "smtp.max_recipients (conf/settings_table.c)");
+_Static_assert((int)(SMTP_RECIPIENTS_MAX *RECIPIENT_WIRE_BYTES + SMTP_SPOOL_PIECE_BYTES) <=
+                   (int)WIRE_DELIVER_MAX_BYTES,
+               "an envelope with the largest addresses and a small text fits into one frame");
+_Static_assert((int)WIRE_DELIVER_MAX_BYTES <= (int)RPC_PAYLOAD_MAX_BYTES,
+               "a frame holds a message");
 
 static uint64_t make_id(void *arg)
 {
@@ -152,12 +168,14 @@ static void log_failure(const struct smtp_message *m, int error, const struct bu
         LOG_STR("why", error == -EPIPE ? STR("the store is not running") : buf_str(why)));
 }
 
-static int deliver(void *arg, const struct smtp_message *m)
+/* Encodes the request. -EMSGSIZE when it does not fit into a frame. */
+static int put_message(struct buf *out, const struct smtp_message *m)
 {
     struct arena arena;
-    struct buf args, reply;
 
-    arena_init(&arena, 2 * WIRE_DELIVER_MAX_BYTES);
+    if (m->recipient_count > SMTP_RECIPIENTS_MAX)
+        return -EMSGSIZE;
+    arena_init(&arena, DELIVER_ARENA_BYTES);
     struct deliver_request request = {.message_id = m->id,
                                       .session_id = m->session_id,
                                       .received_ms = m->received_ms,
@@ -173,18 +191,41 @@ static int deliver(void *arg, const struct smtp_message *m)
                                       .text = m->text,
                                       .recipients = list_recipients(&arena, m),
                                       .recipient_count = m->recipient_count};
+    wire_put_deliver(out, &request);
+    arena_done(&arena);
+    return buf_status(out);
+}
+
+static int deliver(void *arg, const struct smtp_message *m)
+{
+    struct buf args, reply;
+
     buf_init(&args, WIRE_DELIVER_MAX_BYTES);
     buf_init(&reply, 4096);
-    wire_put_deliver(&args, &request);
-    int r = call(arg, STORE_DELIVER, &args, DELIVER_WAIT_MS, &reply);
-    if (r < 0)
+    int r = put_message(&args, m);
+    if (r == 0)
+        r = call(arg, STORE_DELIVER, &args, DELIVER_WAIT_MS, &reply);
+    if (r < 0) {
         log_failure(m, r, &reply);
+        /* If the frame was not sent, the spool is still ours; if it was, the store does not find
+         * it any more and nothing happens. */
+        if (m->spool != 0)
+            spool_drop(arg, m->spool);
+    }
     buf_done(&args);
     buf_done(&reply);
-    arena_done(&arena);
     return r;
 }
 
+static void put_refusal(struct buf *out, const struct smtp_refusal *f)
+{
+    trace_put_detail(out, 0, "stage", str_from_c(f->stage));
+    trace_put_number(out, 0, "code", f->reply->code);
+    trace_put_detail(out, 0, "enhanced", str_from_c(f->reply->enhanced));
+    trace_put_detail(out, 0, "text", str_from_c(f->reply->text));
+}
+
+/* The store takes "refused" and "lost" from workers, and no other events. */
 static void refused(void *arg, const struct smtp_refusal *f)
 {
     struct store_backend *b = arg;
@@ -194,12 +235,14 @@ static void refused(void *arg, const struct smtp_refusal *f)
     trace_put_event(&out, &(struct trace_event){.ref = f->ref,
                                                 .session = f->session_id,
                                                 .time_ms = clock_real_ms(),
-                                                .event = STR("refused"),
+                                                .event = str_from_c(f->event),
                                                 .address = f->recipient});
-    trace_put_detail(&out, 0, "stage", str_from_c(f->stage));
-    trace_put_number(&out, 0, "code", f->reply->code);
-    trace_put_detail(&out, 0, "enhanced", str_from_c(f->reply->enhanced));
-    trace_put_detail(&out, 0, "text", str_from_c(f->reply->text));
+    if (f->reply != NULL) {
+        put_refusal(&out, f);
+    } else {
+        trace_put_number(&out, 0, "recipients", (int64_t)f->recipient_count);
+        trace_put_number(&out, 0, "bytes", (int64_t)f->bytes);
+    }
     trace_put_detail(&out, 0, "peer", f->peer_text);
     trace_put_detail(&out, 0, "helo", f->helo);
     if (f->sender.len > 0)
@@ -245,6 +288,10 @@ int store_backend_open_session(struct store_backend *b, const struct ip_addr *pe
         r = cursor_finish(&c);
     buf_done(&args);
     buf_done(&reply);
+    /* The store may have counted, or count later, a session of which nobody will know the end. The
+     * channel keeps the order, so it sees this after the request. */
+    if (r == -ETIMEDOUT || r == -ECANCELED)
+        store_backend_close_session(b, peer);
     return r;
 }
 

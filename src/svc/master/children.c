@@ -15,10 +15,53 @@
 #include "rt/fdpass.h"
 #include "svc/control.h"
 
-/* In the child: only standard streams and the control socket stay open. Never returns. */
-static void become(const struct child_process *child, int control_fd)
+enum { ENVIRONMENT_MAX = 64 };
+
+extern char **environ;
+
+/* What children get of the environment: where libraries are, how dates and texts look, and what
+ * tests put in. Secrets that somebody gave to the master stay there. */
+static const char *const kept_variables[] = {
+    "PATH=",
+    "TZ=",
+    "LANG=",
+    "LC_",
+    "HIKYAKU_TEST_CLOCK=",
+    "ASAN_OPTIONS=",
+    "UBSAN_OPTIONS=",
+    "LSAN_OPTIONS=",
+    "LD_PRELOAD=",
+    "LD_LIBRARY_PATH=",
+    "LOSTWRITES_",
+    "SLOWSYNC_",
+};
+
+static bool is_kept(const char *variable)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kept_variables); i++) {
+        if (str_has_prefix(str_from_c(variable), str_from_c(kept_variables[i])))
+            return true;
+    }
+    return false;
+}
+
+static void list_environment(char *out_list[ENVIRONMENT_MAX + 1])
+{
+    size_t count = 0;
+
+    for (char **v = environ; v != NULL && *v != NULL && count < ENVIRONMENT_MAX; v++) {
+        if (is_kept(*v))
+            out_list[count++] = *v;
+    }
+    out_list[count] = NULL;
+}
+
+/* In the child: only standard output and error, an empty input and the control socket stay open.
+ * Never returns. */
+static void become(const struct child_process *child, int control_fd, int null_fd)
 {
     char title[64], option[] = "--process", service[32];
+    char *environment[ENVIRONMENT_MAX + 1];
     sigset_t none;
 
     (void)snprintf(title, sizeof(title), "hikyaku: %s %u", child->service, child->slot);
@@ -26,25 +69,29 @@ static void become(const struct child_process *child, int control_fd)
     char *const argv[] = {title, option, service, NULL};
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(control_fd, CONTROL_FD) < 0)
+    list_environment(environment);
+    if (dup2(null_fd, STDIN_FILENO) < 0 || dup2(control_fd, CONTROL_FD) < 0)
         _exit(1);
     if (control_fd == CONTROL_FD)
         (void)fcntl(control_fd, F_SETFD, 0);
     (void)close_range(CONTROL_FD + 1, ~0U, 0);
-    execv("/proc/self/exe", argv);
+    execve("/proc/self/exe", argv, environment);
     _exit(1);
 }
 
 int child_start(struct child_process *child)
 {
+    CLEANUP(cleanup_close) int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int fds[2];
 
+    if (null_fd < 0)
+        return -errno;
     int r = fdpass_pair(SOCK_SEQPACKET, fds);
     if (r < 0)
         return r;
     pid_t pid = fork();
     if (pid == 0)
-        become(child, fds[1]);
+        become(child, fds[1], null_fd);
     close(fds[1]);
     if (pid < 0) {
         r = -errno;

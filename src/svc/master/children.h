@@ -15,7 +15,9 @@ enum {
     CHILDREN_MAX = 32,
     RESTART_FIRST_MS = 50,
     RESTART_MAX_MS = 10000,
-    LONG_LIFE_MS = 10000, /* who lived as long starts again without a pause to speak of */
+    RECONNECT_MS = 100,       /* between a worker's loss of its channel and the next one */
+    CHANNEL_ASSUMED_MS = 500, /* a loss that is told later than this cannot be old news */
+    LONG_LIFE_MS = 10000,     /* who lived as long starts again without a pause to speak of */
 };
 
 struct child_process {
@@ -25,6 +27,9 @@ struct child_process {
     pid_t pid;           /* 0: not running */
     struct loop_watch control;
     struct loop_timer restart_timer;
+    struct loop_timer channel_timer; /* to connect a worker to the store anew */
+    uint32_t channel_number;         /* of its last channel */
+    int64_t connected_ms;
     int64_t started_ms;
     int64_t pause_ms;
     bool is_ready;
@@ -32,8 +37,8 @@ struct child_process {
     bool is_stopping; /* told to end: do not start again */
 };
 
-/* Forks and executes this program as the child's service; its control socket is child->control.fd.
- * 0 or negative errno. */
+/* Forks and executes this program as the child's service, with a short environment and nothing to
+ * read from; its control socket is child->control.fd. 0 or negative errno. */
 MUST_CHECK int child_start(struct child_process *child);
 /* Sends a message with an optional descriptor. A failure is logged: the child is gone or stuck. */
 void child_send(struct child_process *child, uint16_t type, struct str payload, int fd);

@@ -70,12 +70,40 @@ static int complain(int error, const char *what, const char *path)
     return error;
 }
 
-/* The folder of the server's user, if we are root. */
-static int make_folder(const char *path, mode_t mode, bool is_for_user)
+/* The umask is strict; a folder that is made here has just this mode. */
+static int make_folder(const char *path, mode_t mode)
 {
-    if (mkdir(path, mode) < 0 && errno != EEXIST)
-        return complain(-errno, "cannot make the folder", path);
-    if (geteuid() != 0 || !is_for_user)
+    if (mkdir(path, mode) < 0)
+        return errno == EEXIST ? 0 : complain(-errno, "cannot make the folder", path);
+    return chmod(path, mode) < 0 ? complain(-errno, "cannot set the mode of", path) : 0;
+}
+
+/* Mail is for its owner only, whatever the mode of a folder that was there before. */
+static int tighten_folder(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return complain(-errno, "cannot look at", path);
+    bool is_ours = geteuid() == 0 || st.st_uid == geteuid();
+    if (!is_ours || (st.st_mode & 07777) == 0700)
+        return 0;
+    return chmod(path, 0700) < 0 ? complain(-errno, "cannot set the mode of", path) : 0;
+}
+
+/* A worker that is taken over could then do what root can without capabilities: much. */
+static void warn_about_root(const struct passwd *pw)
+{
+    if (pw->pw_uid == 0)
+        LOG(LOG_WARNING, "master.user-is-root", LOG_C("user", self.settings->server_user),
+            LOG_C("risk", "the processes that talk with strangers own root's files"),
+            LOG_C("hint", "make a user of its own (useradd --system) and set server.user"));
+}
+
+/* Gives the folder to the server's user, if we are root. */
+static int give_folder(const char *path)
+{
+    if (geteuid() != 0)
         return 0;
     const struct passwd *pw = getpwnam(self.settings->server_user);
     if (pw == NULL) {
@@ -85,6 +113,7 @@ static int make_folder(const char *path, mode_t mode, bool is_for_user)
                 self.settings->server_user, self.settings->server_user);
         return -ENOENT;
     }
+    warn_about_root(pw);
     if (chown(path, pw->pw_uid, pw->pw_gid) < 0)
         return complain(-errno, "cannot give to the server's user", path);
     return 0;
@@ -162,18 +191,49 @@ static void start_child(struct child_process *child);
 /* Both ends of a fresh channel: one to the store, one to the worker. */
 static void connect_worker(struct child_process *worker)
 {
+    struct buf number;
     int fds[2];
     char role = (char)worker->role;
 
+    loop_timer_clear(&worker->channel_timer);
+    worker->connected_ms = clock_mono_ms();
+    worker->channel_number++;
     int r = fdpass_pair(SOCK_STREAM, fds);
     if (r < 0) {
         LOG(LOG_ERROR, "master.no-channel", LOG_ERR(r));
         return;
     }
     child_send(store_child(), CONTROL_ADD_CHANNEL, str_from_mem(&role, 1), fds[0]);
-    child_send(worker, CONTROL_STORE_CHANNEL, STR(""), fds[1]);
+    buf_init(&number, 4);
+    buf_put_u32(&number, worker->channel_number);
+    child_send(worker, CONTROL_STORE_CHANNEL, buf_str(&number), fds[1]);
+    buf_done(&number);
     close(fds[0]);
     close(fds[1]);
+}
+
+static void on_channel_timer(struct loop_timer *t)
+{
+    struct child_process *worker = CONTAINER_OF(t, struct child_process, channel_timer);
+
+    if (worker->pid != 0 && store_child()->pid != 0)
+        connect_worker(worker);
+}
+
+/* The store has cut a worker off. When the store has died, its start brings new channels: what is
+ * told of the one before a newer one is old news, unless the newer one never came to be. The pause
+ * bounds the loop of a worker that is cut off again and again. */
+static void on_channel_lost(struct child_process *worker, uint32_t number)
+{
+    bool is_old = number != worker->channel_number &&
+                  clock_mono_ms() < worker->connected_ms + CHANNEL_ASSUMED_MS;
+
+    if (!is_worker(worker) || store_child()->pid == 0 || is_old ||
+        worker->channel_timer.heap_at != 0)
+        return;
+    LOG(LOG_WARNING, "master.channel-lost", LOG_C("child", worker->service),
+        LOG_INT("child_pid", worker->pid), LOG_INT("channel", number));
+    loop_timer_set(&worker->channel_timer, clock_mono_ms() + RECONNECT_MS);
 }
 
 static void send_listeners(struct child_process *worker)
@@ -281,15 +341,32 @@ static void log_lines(enum log_level level, const char *event, struct str text)
     }
 }
 
+/* A service manager that has not heard READY=1 does not know what RELOADING=1 is about. */
+static int reload_and_notify(struct buf *out_text)
+{
+    char state[64];
+
+    if (self.is_stopping) {
+        buf_put_c(out_text, "the server is stopping");
+        return -ESHUTDOWN;
+    }
+    if (!self.was_ready)
+        return try_reload(out_text);
+    (void)snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+                   (long long)clock_mono_us());
+    notify_manager(state);
+    int r = try_reload(out_text);
+    notify_manager("READY=1");
+    return r;
+}
+
 /* token 0: by signal, nobody waits for an answer. */
 static void reload(uint64_t token)
 {
     struct buf text, answer;
 
     buf_init(&text, ERRORS_MAX_BYTES);
-    notify_manager("RELOADING=1");
-    int r = try_reload(&text);
-    notify_manager("READY=1");
+    int r = reload_and_notify(&text);
     if (r < 0)
         log_lines(LOG_ERROR, "master.reload-refused", buf_str(&text));
     else
@@ -319,6 +396,9 @@ static void on_child_message(struct child_process *child, uint16_t type, struct 
     case CONTROL_RELOAD:
         if (child == store_child())
             reload(cursor_u64(&c));
+        break;
+    case CONTROL_CHANNEL_LOST:
+        on_channel_lost(child, cursor_u32(&c));
         break;
     default:
         LOG(LOG_WARNING, "master.unknown-message", LOG_C("child", child->service),
@@ -428,6 +508,7 @@ static void stop(int exit_status)
 static void note_end(struct child_process *child, int wait_status)
 {
     loop_watch_remove(&child->control);
+    loop_timer_clear(&child->channel_timer);
     int64_t pause_ms = child_note_end(child, wait_status);
     if (self.is_stopping) {
         go_on_stopping();
@@ -501,6 +582,7 @@ static void add_child(const char *service, enum rpc_role role)
                                     .slot = (unsigned)self.child_count,
                                     .control = {.fd = -1}};
     child->restart_timer.on_fire = on_restart;
+    child->channel_timer.on_fire = on_channel_timer;
     self.child_count++;
 }
 
@@ -508,9 +590,13 @@ static int prepare(void)
 {
     struct buf text;
 
-    int r = make_folder(self.settings->server_run_dir, 0755, false);
+    int r = make_folder(self.settings->server_run_dir, 0755);
     if (r == 0)
-        r = make_folder(self.settings->server_data_dir, 0700, true);
+        r = make_folder(self.settings->server_data_dir, 0700);
+    if (r == 0)
+        r = tighten_folder(self.settings->server_data_dir);
+    if (r == 0)
+        r = give_folder(self.settings->server_data_dir);
     if (r == 0)
         r = lock_run_folder();
     if (r < 0)
@@ -569,6 +655,7 @@ int master_main(const char *config_path)
     struct settings *settings;
     struct buf errors;
 
+    umask(077);
     self.config_path = config_path;
     buf_init(&errors, ERRORS_MAX_BYTES);
     buf_init(&self.encoded_settings, FDPASS_MAX_BYTES - 16);

@@ -46,7 +46,7 @@ download() {
 unpack() { # PACKAGES ROOT
     libraries=$(lacking_libraries "$1")
     # shellcheck disable=SC2086 # lists of words
-    (cd "$2.deb" && download $1 $libraries)
+    (cd "$2.deb" && download $1 $libraries) || return 1
     for deb in "$2.deb"/*.deb; do
         dpkg -x "$deb" "$2.new"
     done

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "store/verbs.h"
@@ -15,6 +16,7 @@ int local_store_open(const struct settings *settings, struct store **out)
     struct buf text;
 
     buf_init(&text, TEXT_MAX_BYTES);
+    (void)umask(077); /* letters are nobody else's business */
     int r = store_open(settings, out, &text);
     if (r == 0) {
         r = store_start(*out);

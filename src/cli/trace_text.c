@@ -34,6 +34,13 @@ static const struct phrase phrases[] = {
      "[{stage} で]拒否しました: [{code} ][{enhanced} ]{text}[、差出人 <{sender}>]"
      "[、宛先 <{recipient}>][、接続元 {peer}][ ({helo})]",
      ""},
+    {"lost",
+     "lost the connection in the middle of a message[, from <{sender}>][, via {peer}][ ({helo})]"
+     "[, after {size}]: nothing was accepted, the sender will try again",
+     "メールの途中で接続が切れました[、差出人 <{sender}>][、接続元 {peer}][ ({helo})][、{size} "
+     "まで]"
+     "。受け付けていないので、送信側が送り直します",
+     "recipients"},
 };
 
 /* An event and which of its details have been told. */

@@ -80,7 +80,7 @@ struct reply smtp_cmd_data(struct smtp_session *s, struct str args)
         r = read_data(s);
     /* The client seems to think that the message has ended: it will not send the true end. */
     if (r == -EPROTO)
-        return finish(s, reply_last(reply_of(554, "5.6.0",
+        return finish(s, reply_last(reply_of(521, "5.5.2",
                                              "Lines must end in CR LF, and the message in CR LF . "
                                              "CR LF; closing")));
     if (r < 0)

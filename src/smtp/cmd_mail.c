@@ -41,6 +41,16 @@ static bool take_keyword(struct cursor *c, struct str keyword)
     return true;
 }
 
+/* A path; or, as many programs write it and most servers take it, an address without its brackets.
+ */
+static enum address_error take_path(struct cursor *c, unsigned flags, struct arena *arena,
+                                    struct address *out)
+{
+    if (cursor_peek(c) == '<')
+        return path_parse(c, flags, arena, out);
+    return address_parse(cursor_take_until(c, ' '), flags & ADDRESS_MAY_BE_UTF8, arena, out);
+}
+
 /* --- what a transaction keeps: views into the line become copies --- */
 
 static struct str keep(struct arena *arena, struct str text)
@@ -111,7 +121,7 @@ static struct reply parse_mail(struct smtp_session *s, struct str args, struct a
 
     if (!take_keyword(&c, STR("FROM:")))
         return reply_of(501, "5.5.4", "The form is MAIL FROM:<address>");
-    enum address_error e = path_parse(&c, flags, &s->command_arena, sender);
+    enum address_error e = take_path(&c, flags, &s->command_arena, sender);
     if (e != ADDRESS_OK)
         return explain_address(s, e, "sender address", true);
     enum smtp_params_error p =
@@ -215,7 +225,7 @@ static struct reply parse_rcpt(struct smtp_session *s, struct str args, struct s
 
     if (!take_keyword(&c, STR("TO:")))
         return reply_of(501, "5.5.4", "The form is RCPT TO:<address>");
-    enum address_error e = path_parse(&c, flags, &s->command_arena, &to->address);
+    enum address_error e = take_path(&c, flags, &s->command_arena, &to->address);
     if (e != ADDRESS_OK)
         return explain_address(s, e, "recipient address", false);
     enum smtp_params_error p = smtp_params_parse_rcpt(cursor_rest(&c), &to->params, &keyword);

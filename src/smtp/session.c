@@ -181,7 +181,7 @@ static struct reply run_line(struct smtp_session *s, struct str line, const char
     (void)str_cut(line, ' ', &verb, &args);
     const struct smtp_command *command = smtp_command_find(verb);
     if (command == NULL && smtp_command_is_foreign(verb))
-        return reply_last(reply_of(421, "4.7.0", "This is a mail server, not HTTP; closing"));
+        return reply_last(reply_of(502, "5.7.0", "This is a mail server, not HTTP; closing"));
     if (command == NULL)
         return reply_of(500, "5.5.2", "Unknown command; HELP lists those there are");
     *out_stage = command->verb;
@@ -313,5 +313,4 @@ void smtp_session_run(const struct smtp_session_config *config)
     arena_done(&s.transaction.arena);
     arena_done(&s.command_arena);
     free(s.helo);
-    stream_close_gently(s.stream, SMTP_GREET_LINGER_MS);
 }

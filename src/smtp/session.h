@@ -35,7 +35,6 @@ enum {
     SMTP_TRANSACTION_ARENA_BYTES = SMTP_KEPT_ADDRESS_BYTES + 2 * SMTP_ENVID_MAX_BYTES +
                                    2 * SMTP_KEPT_ROUNDING_BYTES +
                                    SMTP_RECIPIENTS_MAX * SMTP_KEPT_RECIPIENT_BYTES,
-    SMTP_GREET_LINGER_MS = 2000,
     SMTP_TRACED_REFUSALS_MAX = 50,     /* of one session */
     SMTP_EXCESS_RECIPIENTS_MAX = 1000, /* refusals of one session beyond smtp.max_recipients */
 };
@@ -102,7 +101,8 @@ struct smtp_session_config {
     const bool *is_draining;
 };
 
-/* Serves the connection to its end. Yields. */
+/* Serves the connection to its end; the last reply may still be in the stream, which the caller
+ * closes gently. Yields. */
 void smtp_session_run(const struct smtp_session_config *config);
 
 /* How many recipients a message may have. */

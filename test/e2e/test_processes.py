@@ -15,7 +15,10 @@ def names(server):
     """The service names of the master's children, by pid."""
     found = {}
     for pid in children(server.process.pid):
-        words = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().split(b'\0')
+        try:
+            words = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().split(b'\0')
+        except OSError:
+            continue  # it has just ended
         if len(words) > 2 and words[1] == b'--process':
             found[pid] = words[2].decode()
     return found

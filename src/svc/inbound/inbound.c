@@ -24,6 +24,7 @@ enum {
     ACCEPTS_PER_TURN = 32,
     PAUSE_MS = 100, /* after accept failed for want of descriptors or memory */
     REFUSE_LINGER_MS = 500,
+    LINGER_MS = 2000,    /* for the peer to take the last reply */
     ASK_AGAIN_MS = 1000, /* for a channel to the store */
 };
 
@@ -110,7 +111,9 @@ static void serve_counted(struct stream *stream, const struct ip_addr *peer,
                                          .is_draining = &self.is_draining};
     smtp_session_run(&config);
     smtp_policy_unref(policy);
+    /* Before the lingering close: whoever sees the end of one session may begin the next. */
     store_backend_close_session(&self.backend, peer);
+    stream_close_gently(stream, LINGER_MS);
 }
 
 static void run_session(void *arg)

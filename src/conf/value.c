@@ -74,7 +74,7 @@ int value_parse_int(struct str s, int64_t *out)
 {
     bool is_negative = str_has_prefix(s, STR("-"));
     uint64_t number = 0;
-    struct str unit;
+    struct str unit = STR_NONE;
     int rc = split_number(str_sub(s, is_negative ? 1 : 0, s.len), &number, &unit);
 
     if (unit.len > 0 && rc != -EINVAL)

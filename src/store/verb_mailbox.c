@@ -195,7 +195,7 @@ int verb_message_read(struct store *store, struct job *job)
     struct cursor c = job_args(job);
     uint64_t id = cursor_u64(&c);
     int64_t from = (int64_t)cursor_u64(&c), length = cursor_u32(&c);
-    struct body_place place;
+    struct body_place place = {0};
 
     int r = cursor_finish(&c);
     /* Compaction may move the body between the two looks: then look again. */

@@ -78,13 +78,15 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list args)
     va_list again;
 
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fmt, args);
+    /* Most texts fit into the room there is: then one pass does. */
+    size_t room = b->has_overflowed || b->cap == 0 ? 0 : b->cap - b->len + 1;
+    int len = vsnprintf(room > 0 ? b->ptr + b->len : NULL, room, fmt, args);
     ASSERT(len >= 0);
-    if (has_room(b, (size_t)len)) {
-        if (len > 0)
-            (void)vsnprintf(b->ptr + b->len, (size_t)len + 1, fmt, again);
+    bool is_done = (size_t)len < room;
+    if (!is_done && has_room(b, (size_t)len) && len > 0)
+        (void)vsnprintf(b->ptr + b->len, (size_t)len + 1, fmt, again);
+    if (!b->has_overflowed)
         b->len += (size_t)len;
-    }
     va_end(again);
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "smtp/received.h"
 
+enum { TEXT_FIRST_BYTES = 8 * 1024 };
 enum { TEXT_MAX_BYTES = SMTP_INLINE_MAX_BYTES + 64 * 1024, FEED_PIECE_BYTES = 16 * 1024 };
 
 static void put_own_header(struct smtp_session *s)
@@ -31,6 +32,7 @@ void smtp_intake_open(struct smtp_session *s, enum data_mode mode)
     in->deadline_ms = clock_mono_ms() + settings->smtp_message_timeout;
     in->mime = mime_scanner_new();
     buf_init(&in->text, TEXT_MAX_BYTES);
+    (void)buf_reserve(&in->text, TEXT_FIRST_BYTES); /* most letters fit without growing */
     header_filter_init(&in->filter);
     data_scan_init(&in->scan, mode, settings->smtp_bare_newline == SETTINGS_BARE_NEWLINE_NORMALISE);
     put_own_header(s);
@@ -87,6 +89,7 @@ static size_t scan_piece(struct smtp_intake *in, struct str piece)
     if (header_filter_is_done(&in->filter))
         return data_scan_feed(&in->scan, piece, &in->text);
     buf_init(&header, 2 * FEED_PIECE_BYTES + 16);
+    (void)buf_reserve(&header, piece.len);
     size_t taken = data_scan_feed(&in->scan, piece, &header);
     header_filter_feed(&in->filter, buf_str(&header), &in->text);
     buf_done(&header);

@@ -191,6 +191,8 @@ static int put_message(struct buf *out, const struct smtp_message *m)
                                       .text = m->text,
                                       .recipients = list_recipients(&arena, m),
                                       .recipient_count = m->recipient_count};
+    /* Room at once for all but long envelopes; too much is refused by the buffer's own bound. */
+    (void)buf_reserve(out, MIN(m->text.len + m->summary.len + 2048, out->max));
     wire_put_deliver(out, &request);
     arena_done(&arena);
     return buf_status(out);

@@ -32,7 +32,10 @@ int cmd_config_show(struct cli *cli)
     if (status != CLI_DONE)
         return status;
     buf_init(&text, 8 * SETTINGS_DOC_MAX_BYTES);
-    settings_print(cli->settings, &text);
+    if (cli->args.is_json)
+        settings_print_json(cli->settings, &text);
+    else
+        settings_print(cli->settings, &text);
     (void)fputs(buf_c_str(&text), stdout);
     buf_done(&text);
     return CLI_DONE;

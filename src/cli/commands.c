@@ -139,7 +139,7 @@ static const struct cli_command commands[] = {
      "place."},
     {"config check", "", "read the configuration and say what is wrong", cmd_config_check, 0, 0, 0,
      NULL, NULL},
-    {"config show", "", "the settings in force", cmd_config_show, 0, 0, 0, NULL, NULL},
+    {"config show", "", "the settings in force", cmd_config_show, CLI_JSON, 0, 0, NULL, NULL},
     {"config sample", "", "a file in which every setting is explained", cmd_config_sample, 0, 0, 0,
      NULL, NULL},
     {"config man", "", "the manual page hikyaku.conf(5), in mdoc", cmd_config_man, 0, 0, 0, NULL,

@@ -97,6 +97,8 @@ void settings_print_man(struct buf *out);
 void settings_print_sample(struct buf *out);
 /* The values in force, in a form that settings_load takes; what is not at its default is marked. */
 void settings_print(const struct settings *s, struct buf *out);
+/* The same as one JSON object; sizes in bytes, durations in milliseconds. */
+void settings_print_json(const struct settings *s, struct buf *out);
 
 /* Names such as "smtp.max_recipients", in the order of the table; index below settings_count(). */
 size_t settings_count(void);

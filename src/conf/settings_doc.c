@@ -6,6 +6,7 @@
 
 #include "conf/settings.h"
 #include "conf/settings_table.h"
+#include "conf/value.h"
 
 enum { DOC_COLUMNS = 80, DOC_INDENT = 4 };
 
@@ -308,4 +309,46 @@ void settings_print(const struct settings *s, struct buf *out)
     static const struct walk walk = {begin_values, put_value, end_block};
 
     walk_table(&walk, s, out);
+}
+
+/* Numbers are bytes and milliseconds here; enums are their names, lists are arrays. */
+static void put_json_value(const struct setting *row, const struct settings *s, struct buf *out)
+{
+    if (row->type == SETTING_BOOL) {
+        buf_put_c(out, setting_number(row, s) != 0 ? "true" : "false");
+        return;
+    }
+    if (row->type == SETTING_ENUM) {
+        value_format_quoted(str_from_c(row->choices[setting_number(row, s)]), out);
+        return;
+    }
+    if (setting_is_number(row)) {
+        buf_printf(out, "%lld", (long long)setting_number(row, s));
+        return;
+    }
+    if (row->type == SETTING_STRING) {
+        value_format_quoted(str_from_c(setting_string(row, s)), out);
+        return;
+    }
+    const struct settings_list *list = setting_list(row, s);
+    buf_put_char(out, '[');
+    for (size_t i = 0; i < list->count; i++) {
+        buf_put_c(out, i > 0 ? ", " : "");
+        value_format_quoted(str_from_c(list->items[i]), out);
+    }
+    buf_put_char(out, ']');
+}
+
+void settings_print_json(const struct settings *s, struct buf *out)
+{
+    size_t count;
+    const struct setting *table = setting_table(&count);
+
+    buf_put_c(out, "{\n");
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(out, "  \"%s\": ", table[i].name);
+        put_json_value(&table[i], s, out);
+        buf_put_c(out, i + 1 < count ? ",\n" : "\n");
+    }
+    buf_put_c(out, "}\n");
 }

@@ -617,9 +617,33 @@ static void decode_is_safe_for_random_bytes(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter_directory, leave_directory)
 
+static void the_json_names_every_setting_once(void **state)
+{
+    (void)state;
+    struct settings *s = settings_defaults();
+    struct buf out;
+
+    buf_init(&out, 8 * SETTINGS_DOC_MAX_BYTES);
+    settings_print_json(s, &out);
+    assert_int_equal(buf_status(&out), 0);
+    for (size_t i = 0; i < settings_count(); i++) {
+        char *key = xasprintf("\"%s\": ", settings_name(i));
+        const char *hit = strstr(buf_c_str(&out), key);
+        assert_non_null(hit);
+        assert_null(strstr(hit + 1, key));
+        free(key);
+    }
+    assert_non_null(strstr(buf_c_str(&out), "\"smtp.max_message_size\": 52428800,"));
+    assert_non_null(strstr(buf_c_str(&out), "\"log.format\": \"text\""));
+    assert_non_null(strstr(buf_c_str(&out), "\"smtp.relay_networks\": []"));
+    buf_done(&out);
+    settings_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_json_names_every_setting_once),
         TEST(every_default_is_in_its_own_range),
         TEST(every_row_has_a_section_and_fits_the_searches),
         TEST(all_forms_of_writing_are_read),

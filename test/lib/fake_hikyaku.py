@@ -36,15 +36,16 @@ class Handler(socketserver.StreamRequestHandler):
     """One SMTP session; the socket times out every few ms to look at the clock."""
 
     def say(self, text):
+        # Before the client can see the reply and move the clock.
+        self.deadline = clock_ms() + TIMEOUT_MS
         self.wfile.write(text.encode() + b'\r\n')
 
     def line(self):
-        deadline = clock_ms() + TIMEOUT_MS
         while b'\r\n' not in self.pending:
             try:
                 data = self.request.recv(4096)
             except TimeoutError:
-                if clock_ms() > deadline:
+                if clock_ms() > self.deadline:
                     self.say('421 4.4.2 Timeout')
                     return None
                 continue

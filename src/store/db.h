@@ -54,7 +54,6 @@ int64_t db_column_int(struct db_stmt *stmt, int column);
 /* Valid until the next step or reset; NULL gives the empty view. */
 struct str db_column_text(struct db_stmt *stmt, int column);
 struct str db_column_blob(struct db_stmt *stmt, int column);
-bool db_column_is_null(struct db_stmt *stmt, int column);
 
 /* Runs a statement that gives no rows. The number of changed rows, or negative errno. */
 #define db_run(db, sql, ...)                                                                       \
@@ -84,5 +83,3 @@ MUST_CHECK int db_rollback_to(struct db *db);
 MUST_CHECK int db_copy_to(struct db *db, const char *path);
 /* Moves the log into the database when it has grown beyond its bound; cheap otherwise. */
 void db_checkpoint_if_due(struct db *db);
-/* "ok" or the first damage found; reads everything. */
-MUST_CHECK int db_verify(struct db *db, char *out_text, size_t text_bytes);

@@ -237,11 +237,6 @@ struct str db_column_blob(struct db_stmt *stmt, int column)
     return str_from_mem(blob, (size_t)sqlite3_column_bytes(stmt->handle, column));
 }
 
-bool db_column_is_null(struct db_stmt *stmt, int column)
-{
-    return sqlite3_column_type(stmt->handle, column) == SQLITE_NULL;
-}
-
 int64_t db_run_values(struct db *db, const char *sql, const struct db_value *values, size_t count)
 {
     struct db_stmt *stmt = db_query_values(db, sql, values, count);
@@ -336,16 +331,4 @@ void db_checkpoint_if_due(struct db *db)
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         (void)note_error(db, rc, "checkpoint");
     db->wal_pages = 0;
-}
-
-int db_verify(struct db *db, char *out_text, size_t text_bytes)
-{
-    struct db_stmt *stmt = db_query_values(db, "PRAGMA integrity_check(1)", NULL, 0);
-    int r = db_step(stmt);
-
-    if (r <= 0)
-        return r < 0 ? r : -EUCLEAN;
-    (void)!str_copy(str_sub(db_column_text(stmt, 0), 0, text_bytes - 1), out_text, text_bytes);
-    db_reset(stmt);
-    return strcmp(out_text, "ok") == 0 ? 0 : -EUCLEAN;
 }

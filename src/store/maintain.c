@@ -160,7 +160,8 @@ static int compact_some(struct store *s, struct job *job, bool *out_more)
     return r < 0 ? r : 0;
 }
 
-int store_maintain_step(struct store *s, struct job *job)
+/* maintain -> u8 more to do, then u64 segments whose files can go now */
+int verb_maintain(struct store *s, struct job *job)
 {
     bool has_more = false;
     struct drops *drops = arena_alloc(&job->arena, sizeof(*drops));
@@ -177,12 +178,6 @@ int store_maintain_step(struct store *s, struct job *job)
     for (size_t i = 0; i < drops->count; i++)
         buf_put_u64(&job->reply, (uint64_t)drops->segments[i]);
     return r;
-}
-
-/* maintain -> u8 more to do, then u64 segments whose files can go now */
-int verb_maintain(struct store *store, struct job *job)
-{
-    return store_maintain_step(store, job);
 }
 
 /* drop.files: u64 segments. On a reader thread: removing a large file takes its time. */

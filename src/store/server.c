@@ -537,8 +537,3 @@ void store_server_reload_done(struct store_server *s, uint64_t token, int status
     reply(s->reload.conn, s->reload.call_id, status, text);
     s->reload.conn = NULL;
 }
-
-size_t store_server_sessions(const struct store_server *s)
-{
-    return session_count_total(s->sessions);
-}

@@ -96,5 +96,3 @@ MUST_CHECK int store_release_reserve(const struct store *s);
 
 /* recover.c: at start. 0 or negative errno, with a text. */
 MUST_CHECK int store_recover(struct store *s, struct buf *out_text);
-/* maintain.c: compaction and retention, a bounded step; from the writer thread inside a job. */
-MUST_CHECK int store_maintain_step(struct store *s, struct job *job);

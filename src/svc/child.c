@@ -162,6 +162,9 @@ int child_run(const struct service *service)
         loop_run();
     }
     service->finish();
+#ifdef HIKYAKU_SANITIZED
+    LOG(LOG_DEBUG, "child.stack-high-water", LOG_INT("bytes", fiber_high_water_bytes()));
+#endif
     fiber_pool_done();
     free(child.buffer);
     /* Exit handlers (the leak checker of sanitized builds) want system calls that the sandbox

@@ -11,13 +11,6 @@
 
 enum { RPC_READ_BYTES = 64 * 1024, RPC_MAX_CALLS = 100000, RPC_KEEP_BYTES = 64 * 1024 };
 
-struct rpc_call {
-    struct fiber *fiber;
-    struct buf *reply;
-    int status;
-    bool is_done;
-};
-
 struct rpc_writer {
     struct list link;
     struct fiber *fiber;
@@ -156,6 +149,19 @@ static void on_flush(struct loop_hook *h)
     flush_channel(CONTAINER_OF(h, struct rpc_channel, flush_hook));
 }
 
+void rpc_channel_drain(struct rpc_channel *c)
+{
+    if (!c->is_open)
+        return;
+    c->is_in_callback = true;
+    int r = read_frames(c);
+    c->is_in_callback = false;
+    if (!c->is_open || (c->in.len == 0 && c->in.cap > RPC_READ_BYTES))
+        buf_done(&c->in);
+    if (r < 0)
+        fail_channel(c);
+}
+
 static void on_ready(struct loop_watch *w, unsigned ready)
 {
     struct rpc_channel *c = CONTAINER_OF(w, struct rpc_channel, watch);
@@ -167,15 +173,8 @@ static void on_ready(struct loop_watch *w, unsigned ready)
         if (c->out.len > 0)
             loop_before_wait(&c->flush_hook);
     }
-    if (!(ready & LOOP_READ))
-        return;
-    c->is_in_callback = true;
-    int r = read_frames(c);
-    c->is_in_callback = false;
-    if (!c->is_open || (c->in.len == 0 && c->in.cap > RPC_READ_BYTES))
-        buf_done(&c->in);
-    if (r < 0)
-        fail_channel(c);
+    if (ready & LOOP_READ)
+        rpc_channel_drain(c);
 }
 
 int rpc_channel_open(struct rpc_channel *c, int fd)
@@ -228,7 +227,8 @@ static int on_reply(struct rpc_channel *channel, const struct rpc_frame *frame)
     if (buf_status(call->reply) < 0)
         call->status = -EMSGSIZE;
     call->is_done = true;
-    fiber_wake(call->fiber);
+    if (call->fiber != NULL)
+        fiber_wake(call->fiber);
     return 0;
 }
 
@@ -243,7 +243,8 @@ static void fail_calls(struct rpc_channel *channel)
         struct rpc_call *call = value;
         call->status = -EPIPE;
         call->is_done = true;
-        fiber_wake(call->fiber);
+        if (call->fiber != NULL)
+            fiber_wake(call->fiber);
     }
     map_done(&c->calls);
 }
@@ -296,30 +297,46 @@ static int wait_for_queue(struct rpc_channel *c, int64_t deadline_ms)
     return c->is_open ? 0 : -EPIPE;
 }
 
-int rpc_call(struct rpc_client *c, uint16_t verb, struct str payload, int64_t deadline_ms,
-             struct buf *out_reply)
+int rpc_start(struct rpc_client *c, uint16_t verb, struct str payload, int64_t deadline_ms,
+              struct rpc_call *call)
 {
-    struct rpc_call call = {.fiber = fiber_self(), .reply = out_reply};
-
     int r = wait_for_queue(&c->channel, deadline_ms);
+
+    *call = (struct rpc_call){.reply = call->reply, .client = c, .id = c->next_call_id++};
     if (r < 0)
         return r;
-    buf_reset(out_reply);
-    uint32_t id = c->next_call_id++;
-    r = rpc_channel_send(&c->channel, id, verb, payload);
+    buf_reset(call->reply);
+    r = rpc_channel_send(&c->channel, call->id, verb, payload);
     if (r < 0)
         return r;
-    if (map_set(&c->calls, call_key(&id), &call) < 0)
+    if (map_set(&c->calls, call_key(&call->id), call) < 0)
         return -ENOBUFS;
-    while (!call.is_done) {
-        r = fiber_park(deadline_ms);
+    call->is_started = true;
+    return 0;
+}
+
+int rpc_finish(struct rpc_call *call, int64_t deadline_ms)
+{
+    call->is_started = false;
+    call->fiber = fiber_self();
+    while (!call->is_done) {
+        int r = fiber_park(deadline_ms);
         /* An interrupt is for those who wait for a peer, not for an answer that will come. */
-        if (r < 0 && r != -EINTR && !call.is_done) {
-            map_remove(&c->calls, call_key(&id));
+        if (r < 0 && r != -EINTR && !call->is_done) {
+            map_remove(&call->client->calls, call_key(&call->id));
             return r;
         }
     }
-    return call.status;
+    return call->status;
+}
+
+int rpc_call(struct rpc_client *c, uint16_t verb, struct str payload, int64_t deadline_ms,
+             struct buf *out_reply)
+{
+    struct rpc_call call = {.reply = out_reply};
+
+    int r = rpc_start(c, verb, payload, deadline_ms, &call);
+    return r < 0 ? r : rpc_finish(&call, deadline_ms);
 }
 
 int rpc_post(struct rpc_client *c, uint16_t verb, struct str payload)

@@ -68,6 +68,9 @@ void rpc_channel_close(struct rpc_channel *c);
 MUST_CHECK int rpc_channel_send(struct rpc_channel *c, uint32_t call_id, uint16_t code,
                                 struct str payload);
 
+/* Handles what has arrived by now, without waiting for the loop to say so; may close the channel.
+ * Not from a handler of the same channel. */
+void rpc_channel_drain(struct rpc_channel *c);
 /* Sends what is queued as far as the socket takes it now. */
 void rpc_channel_flush(struct rpc_channel *c);
 
@@ -93,5 +96,19 @@ bool rpc_client_is_attached(const struct rpc_client *c);
  * -ECANCELED; -EMSGSIZE. */
 MUST_CHECK int rpc_call(struct rpc_client *c, uint16_t verb, struct str payload,
                         int64_t deadline_ms, struct buf *out_reply);
+/* A call whose answer is waited for later. It must stay in place until it is finished. */
+struct rpc_call {
+    struct buf *reply; /* set by the caller before rpc_start; must live as long as the call */
+    struct rpc_client *client;
+    struct fiber *fiber;
+    uint32_t id;
+    int status;
+    bool is_started, is_done;
+};
+/* The two halves of rpc_call. Between them the fiber may do other things. Both Yield. rpc_start: 0,
+ * then rpc_finish is due; or as rpc_call, then it is not. rpc_finish: as rpc_call. */
+MUST_CHECK int rpc_start(struct rpc_client *c, uint16_t verb, struct str payload,
+                         int64_t deadline_ms, struct rpc_call *call);
+MUST_CHECK int rpc_finish(struct rpc_call *call, int64_t deadline_ms);
 /* The same without waiting for an answer. 0 or -EPIPE, -ENOBUFS. */
 MUST_CHECK int rpc_post(struct rpc_client *c, uint16_t verb, struct str payload);

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -36,8 +37,14 @@ struct landlock_attr {
     uint64_t scoped;      /* since version 6 */
 };
 
+struct landlock_port_rule {
+    uint64_t allowed;
+    uint64_t port; /* 0: one that the system chooses */
+};
+
 enum {
     LANDLOCK_NET_VERSION = 4,
+    LANDLOCK_PORT_RULE = 2,
     LANDLOCK_NET_BIND_TCP = 1,
     LANDLOCK_NET_CONNECT_TCP = 2,
     LANDLOCK_SCOPE_VERSION = 6,
@@ -111,12 +118,15 @@ static const char *const thread_syscalls[] = {
     "clone", "clone3", "set_robust_list", "rseq", "sched_setaffinity", "membarrier", NULL,
 };
 
-/* A call that is allowed if one argument (two, for sendto), taken with the mask, has this value.
- * Numbers and flags are 32 bits wide: the kernel does not look at the rest, so neither does the
- * filter. */
+static const char *const connect_syscalls[] = {"connect", "bind", NULL};
+/* One UDP socket asks many servers; a resolver also asks by fast open, which it may as well. */
+static const char *const dns_syscalls[] = {"sendto", "sendmsg", "sendmmsg", NULL};
+
+/* A call that is allowed if its arguments, each taken with a mask, have these values. Numbers and
+ * flags are 32 bits wide: the kernel does not look at the rest, so neither does the filter. */
 struct judged_syscall {
     int number;
-    struct scmp_arg_cmp args[2];
+    struct scmp_arg_cmp args[3];
     unsigned arg_count;
 };
 
@@ -132,6 +142,15 @@ struct judged_syscall {
 #define ARG_IS_NULL(n)                                                                             \
     {                                                                                              \
         .arg = (n), .op = SCMP_CMP_EQ, .datum_a = 0                                                \
+    }
+#define SOCKET(family, type, protocol)                                                             \
+    {                                                                                              \
+        SCMP_SYS(socket), {ARG_IS(0, family), TYPE_IS(1, type), ARG_IS(2, protocol)}, 3            \
+    }
+#define TYPE_IS(n, value)                                                                          \
+    {                                                                                              \
+        .arg = (n), .op = SCMP_CMP_MASKED_EQ,                                                      \
+        .datum_a = LOW_BITS & ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), .datum_b = (value)    \
     }
 #define JUDGED(name, ...)                                                                          \
     {                                                                                              \
@@ -161,6 +180,20 @@ static const struct judged_syscall file_judged[] = {
     JUDGED(fcntl, ARG_IS(1, F_SETLKW)),     JUDGED(fcntl, ARG_IS(1, F_OFD_GETLK)),
     JUDGED(fcntl, ARG_IS(1, F_OFD_SETLK)),  JUDGED(fcntl, ARG_IS(1, F_OFD_SETLKW)),
     JUDGED(shutdown, ARG_IS(1, SHUT_RDWR)),
+};
+
+static const struct judged_syscall connect_judged[] = {
+    SOCKET(AF_INET, SOCK_STREAM, 0),
+    SOCKET(AF_INET6, SOCK_STREAM, 0),
+    SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+    SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+};
+
+static const struct judged_syscall dns_judged[] = {
+    SOCKET(AF_INET, SOCK_DGRAM, 0),
+    SOCKET(AF_INET6, SOCK_DGRAM, 0),
+    SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+    SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
 };
 
 #ifdef HIKYAKU_SANITIZED
@@ -261,10 +294,28 @@ static int allow_judged(scmp_filter_ctx filter, const struct judged_syscall *cal
 {
     int r = 0;
 
-    for (size_t i = 0; r >= 0 && i < count; i++)
+    for (size_t i = 0; (r >= 0 || r == -EEXIST) && i < count; i++)
         r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, calls[i].number, calls[i].arg_count,
                                    calls[i].args);
-    return r;
+    return r == -EEXIST ? 0 : r;
+}
+
+static bool uses_network(const struct sandbox_profile *profile)
+{
+    return profile->may_connect || profile->may_ask_dns;
+}
+
+static int allow_network(scmp_filter_ctx filter, const struct sandbox_profile *profile)
+{
+    if (!uses_network(profile))
+        return 0;
+    int r = allow(filter, connect_syscalls);
+    if (r >= 0)
+        r = allow_judged(filter, connect_judged, ARRAY_LEN(connect_judged));
+    if (r < 0 || !profile->may_ask_dns)
+        return r;
+    r = allow(filter, dns_syscalls);
+    return r < 0 ? r : allow_judged(filter, dns_judged, ARRAY_LEN(dns_judged));
 }
 
 /* Only to itself: abort(3) and raise(3). */
@@ -300,6 +351,8 @@ static int fill_filter(scmp_filter_ctx filter, const struct sandbox_profile *pro
         r = allow(filter, profile->syscalls);
     if (r >= 0 && profile->has_threads)
         r = allow(filter, thread_syscalls);
+    if (r >= 0)
+        r = allow_network(filter, profile);
     if (r >= 0)
         r = allow_judged(filter, common_judged, ARRAY_LEN(common_judged));
     if (r >= 0 && (profile->has_threads || profile->paths != NULL))
@@ -351,8 +404,17 @@ static int add_path(int ruleset, const struct sandbox_path *rule, unsigned long 
     return r < 0 ? -errno : 0;
 }
 
+/* A source address is chosen by binding to it; the port stays the system's choice. */
+static int allow_binding_without_port(int ruleset)
+{
+    struct landlock_port_rule rule = {.allowed = LANDLOCK_NET_BIND_TCP};
+
+    return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_PORT_RULE, &rule, 0) < 0 ? -errno : 0;
+}
+
 /* What is denied where the kernel knows it. The sanitizers write their reports to files. */
-static struct landlock_attr landlock_denials(long abi, unsigned long long extra)
+static struct landlock_attr landlock_denials(long abi, unsigned long long extra,
+                                             const struct sandbox_profile *profile)
 {
     struct landlock_attr attr = {.handled_fs = read_access | write_access | other_access | extra};
 
@@ -360,7 +422,8 @@ static struct landlock_attr landlock_denials(long abi, unsigned long long extra)
     attr.handled_fs = 0;
 #endif
     if (abi >= LANDLOCK_NET_VERSION)
-        attr.handled_net = LANDLOCK_NET_BIND_TCP | LANDLOCK_NET_CONNECT_TCP;
+        attr.handled_net =
+            LANDLOCK_NET_BIND_TCP | (uses_network(profile) ? 0 : LANDLOCK_NET_CONNECT_TCP);
     if (abi >= LANDLOCK_SCOPE_VERSION)
         attr.scoped = LANDLOCK_ABSTRACT_UNIX_SOCKET | LANDLOCK_SIGNALS;
     return attr;
@@ -377,7 +440,7 @@ static int enter_landlock(const struct sandbox_profile *profile)
         extra |= LANDLOCK_ACCESS_FS_REFER;
     if (abi >= 3)
         extra |= LANDLOCK_ACCESS_FS_TRUNCATE;
-    struct landlock_attr attr = landlock_denials(abi, extra);
+    struct landlock_attr attr = landlock_denials(abi, extra, profile);
     if ((attr.handled_fs | attr.handled_net | attr.scoped) == 0)
         return 0;
     CLEANUP(cleanup_close)
@@ -387,6 +450,11 @@ static int enter_landlock(const struct sandbox_profile *profile)
     const struct sandbox_path *paths = attr.handled_fs != 0 ? profile->paths : NULL;
     for (const struct sandbox_path *p = paths; p != NULL && p->path != NULL; p++) {
         int r = add_path(ruleset, p, extra);
+        if (r < 0)
+            return r;
+    }
+    if (attr.handled_net != 0 && uses_network(profile)) {
+        int r = allow_binding_without_port(ruleset);
         if (r < 0)
             return r;
     }

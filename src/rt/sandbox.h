@@ -8,7 +8,8 @@
  *
  * System calls that are needed but could do more than that are judged by their arguments: nobody
  * connects by MSG_FASTOPEN, signals another process, types into a terminal (TIOCSTI), or shuts down
- * a listener that is shared with other workers.
+ * a listener that is shared with other workers. Who may connect makes TCP sockets only, and binds
+ * them to an address but (where Landlock knows ports) never to a port; nobody listens.
  */
 #pragma once
 
@@ -27,6 +28,8 @@ struct sandbox_profile {
     const struct sandbox_path *paths; /* all other files are out of reach; ends with path NULL */
     const char *const *syscalls;      /* beyond the common set; ends with NULL */
     bool has_threads;                 /* may start threads after entering */
+    bool may_connect;                 /* TCP to anywhere, from a source address if wanted */
+    bool may_ask_dns;                 /* the same, and UDP: what a resolver needs */
 };
 
 /* Paths or threads also mean record locks, as a database needs them. */

@@ -255,6 +255,266 @@ static void landlock_denies_the_network(void **state)
     assert_int_equal(in_child(reach_out), 7);
 }
 
+/* --- processes that connect, and those that ask the DNS --- */
+
+static struct sockaddr_in loopback;
+
+static int enter_outbound(void)
+{
+    static const struct sandbox_profile profile = {.name = "test", .may_connect = true};
+
+    return sandbox_enter(&profile);
+}
+
+static int enter_resolver(void)
+{
+    static const struct sandbox_profile profile = {
+        .name = "test", .has_threads = true, .may_ask_dns = true};
+
+    return sandbox_enter(&profile);
+}
+
+/* A socket of ours that waits at `loopback`. */
+static int wait_at_loopback(int type)
+{
+    socklen_t bytes = sizeof(loopback);
+    int fd = socket(AF_INET, type, 0);
+
+    loopback = (struct sockaddr_in){.sin_family = AF_INET};
+    loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&loopback, sizeof(loopback)), 0);
+    if (type == SOCK_STREAM)
+        assert_int_equal(listen(fd, 8), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&loopback, &bytes), 0);
+    return fd;
+}
+
+static int bind_to(int fd, uint32_t address, uint16_t port)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    from.sin_addr.s_addr = htonl(address);
+    return bind(fd, (const struct sockaddr *)&from, sizeof(from)) < 0 ? -errno : 0;
+}
+
+/* TCP from a source address that was chosen, and without. */
+static int connect_twice(void)
+{
+    for (int i = 0; i < 2; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, i == 0 ? 0 : IPPROTO_TCP);
+        if (fd < 0)
+            return 1;
+        if (i == 0 && bind_to(fd, INADDR_LOOPBACK + 1, 0) != 0)
+            return 2;
+        if (connect(fd, (const struct sockaddr *)&loopback, sizeof(loopback)) < 0)
+            return 3;
+        if (send(fd, "x", 1, MSG_NOSIGNAL) != 1)
+            return 4;
+    }
+    return socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0) < 0 && errno != EAFNOSUPPORT ? 5 : 7;
+}
+
+static int connect_as_outbound(void)
+{
+    return enter_outbound() != 0 ? 99 : connect_twice();
+}
+
+static int connect_as_resolver(void)
+{
+    return enter_resolver() != 0 ? 99 : connect_twice();
+}
+
+static void who_may_connect_can_choose_a_source(void **state)
+{
+    CLEANUP(cleanup_close) int listener = wait_at_loopback(SOCK_STREAM);
+
+    (void)state;
+    assert_int_equal(in_child(connect_as_outbound), 7);
+    assert_int_equal(in_child(connect_as_resolver), 7);
+    assert_true(listener >= 0);
+}
+
+static int ask_by_udp(void)
+{
+    if (enter_resolver() != 0)
+        return 99;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP);
+    if (fd < 0 || bind_to(fd, INADDR_ANY, 0) != 0)
+        return 1;
+    const struct sockaddr *to = (const struct sockaddr *)&loopback;
+    if (sendto(fd, "q", 1, 0, to, sizeof(loopback)) != 1)
+        return 2;
+    if (connect(fd, to, sizeof(loopback)) < 0 || send(fd, "q", 1, 0) != 1)
+        return 3;
+    return 7;
+}
+
+static void a_resolver_can_ask_by_udp(void **state)
+{
+    CLEANUP(cleanup_close) int server = wait_at_loopback(SOCK_DGRAM);
+    char byte = 0;
+
+    (void)state;
+    assert_int_equal(in_child(ask_by_udp), 7);
+    assert_int_equal(recv(server, &byte, 1, MSG_DONTWAIT), 1);
+    assert_int_equal(byte, 'q');
+}
+
+static int bind_a_port(int (*enter)(void))
+{
+    int fd = enter() == 0 ? socket(AF_INET, SOCK_STREAM, 0) : -1;
+
+    if (fd < 0)
+        return 99;
+    return bind_to(fd, INADDR_LOOPBACK, 47123) == -EACCES ? 7 : 1;
+}
+
+static int bind_a_port_as_outbound(void)
+{
+    return bind_a_port(enter_outbound);
+}
+
+static int bind_a_port_as_resolver(void)
+{
+    return bind_a_port(enter_resolver);
+}
+
+static void who_may_connect_cannot_take_a_port(void **state)
+{
+    enum { VERSION_OF_NET = 4 };
+
+    (void)state;
+    if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) < VERSION_OF_NET)
+        skip();
+    assert_int_equal(in_child(bind_a_port_as_outbound), 7);
+    assert_int_equal(in_child(bind_a_port_as_resolver), 7);
+}
+
+static int listen_somewhere(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    return fd < 0 || listen(fd, 1) < 0 ? 1 : 2;
+}
+
+static int accept_from_a_listener(void)
+{
+    return accept4(0, NULL, NULL, 0) < 0 ? 1 : 2;
+}
+
+static int make_a_udp_socket(void)
+{
+    return socket(AF_INET, SOCK_DGRAM, 0) < 0 ? 1 : 2;
+}
+
+static int make_a_raw_socket(void)
+{
+    return socket(AF_INET, SOCK_RAW, IPPROTO_TCP) < 0 ? 1 : 2;
+}
+
+static int make_a_unix_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? 1 : 2;
+}
+
+static int make_a_netlink_socket(void)
+{
+    return socket(AF_NETLINK, SOCK_RAW, 0) < 0 ? 1 : 2;
+}
+
+static int make_a_socket_of_another_protocol(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 132) < 0 ? 1 : 2;
+}
+
+static int connect_by_fastopen_once_more(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    return sendto(fd, "x", 1, MSG_FASTOPEN, (const struct sockaddr *)&loopback, sizeof(loopback)) <
+                   0
+               ? 1
+               : 2;
+}
+
+#ifndef HIKYAKU_SANITIZED
+static int open_a_file(void)
+{
+    return open("/etc/passwd", O_RDONLY) < 0 ? 1 : 2;
+}
+#endif
+
+static int (*attempt)(void);
+
+static int attempt_as_outbound(void)
+{
+    return enter_outbound() != 0 ? 99 : attempt();
+}
+
+static int attempt_as_resolver(void)
+{
+    return enter_resolver() != 0 ? 99 : attempt();
+}
+
+static int attempt_as_inbound(void)
+{
+    static const char *const calls[] = {"accept4", "accept", NULL};
+    static const struct sandbox_profile profile = {.name = "test", .syscalls = calls};
+
+    return sandbox_enter(&profile) != 0 ? 99 : attempt();
+}
+
+static int connect_an_open_socket(void)
+{
+    return connect(0, (const struct sockaddr *)&loopback, sizeof(loopback)) < 0 ? 1 : 2;
+}
+
+static int bind_an_open_socket(void)
+{
+    return bind_to(0, INADDR_LOOPBACK, 0) < 0 ? 1 : 2;
+}
+
+static int make_a_tcp_socket(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0) < 0 ? 1 : 2;
+}
+
+static void what_else_a_socket_can_do_kills(void **state)
+{
+    static const struct {
+        const char *what;
+        int (*run)(void);
+        bool as_outbound, as_resolver, as_inbound;
+    } attempts[] = {
+        {"listen", listen_somewhere, true, true, true},
+        {"accept", accept_from_a_listener, true, true, false},
+        {"raw socket", make_a_raw_socket, true, true, true},
+        {"unix socket", make_a_unix_socket, true, true, true},
+        {"netlink socket", make_a_netlink_socket, true, true, true},
+        {"SCTP", make_a_socket_of_another_protocol, true, true, true},
+        {"UDP", make_a_udp_socket, true, false, true},
+        {"fast open", connect_by_fastopen_once_more, true, false, true},
+        {"TCP socket", make_a_tcp_socket, false, false, true},
+        {"connect", connect_an_open_socket, false, false, true},
+        {"bind", bind_an_open_socket, false, false, true},
+#ifndef HIKYAKU_SANITIZED
+        {"open", open_a_file, true, true, true},
+#endif
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(attempts); i++) {
+        attempt = attempts[i].run;
+        if (attempts[i].as_outbound && in_child(attempt_as_outbound) != 256 + SIGSYS)
+            fail_msg("%s as outbound was let pass", attempts[i].what);
+        if (attempts[i].as_resolver && in_child(attempt_as_resolver) != 256 + SIGSYS)
+            fail_msg("%s as resolver was let pass", attempts[i].what);
+        if (attempts[i].as_inbound && in_child(attempt_as_inbound) != 256 + SIGSYS)
+            fail_msg("%s as inbound was let pass", attempts[i].what);
+    }
+}
+
 /* --- capabilities --- */
 
 static bool has_no_capabilities(void)
@@ -363,6 +623,10 @@ int main(void)
         cmocka_unit_test(calls_with_forbidden_arguments_kill),
         cmocka_unit_test(the_same_calls_do_what_is_needed),
         cmocka_unit_test(landlock_denies_the_network),
+        cmocka_unit_test(who_may_connect_can_choose_a_source),
+        cmocka_unit_test(a_resolver_can_ask_by_udp),
+        cmocka_unit_test(who_may_connect_cannot_take_a_port),
+        cmocka_unit_test(what_else_a_socket_can_do_kills),
         cmocka_unit_test(no_capability_is_left_even_to_root),
 #ifndef HIKYAKU_SANITIZED
         cmocka_unit_test(prctl_only_gives_names),

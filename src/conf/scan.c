@@ -25,7 +25,8 @@ struct scanner {
 };
 
 struct block {
-    struct str name; /* "" at the top of the main file */
+    struct str name;  /* "" at the top of the main file */
+    struct str label; /* of this block or one around it; mostly "" */
     struct report_place opened_at;
     int depth;
     bool is_file; /* ends with the file, not with a brace */
@@ -347,7 +348,10 @@ static void scan_section(struct scanner *sc, struct scan_entry entry, int depth)
         cursor_fail(&sc->c);
         return;
     }
-    scan_items(sc, (struct block){.name = entry.name, .opened_at = entry.place, .depth = depth});
+    scan_items(sc, (struct block){.name = entry.name,
+                                  .label = entry.label,
+                                  .opened_at = entry.place,
+                                  .depth = depth});
 }
 
 /* False: reported. */
@@ -366,17 +370,29 @@ static bool join_name(struct scanner *sc, struct str outer, struct str inner, st
     return true;
 }
 
-/* A value in the form of a bare word or string; with a brace after it, it names a section. */
+/* Takes the brace that opens a section, also from one of the next lines. */
+static bool take_opening(struct scanner *sc)
+{
+    struct scanner before = *sc;
+
+    skip_space(sc);
+    if (cursor_take_if(&sc->c, '{'))
+        return true;
+    *sc = before;
+    return false;
+}
+
+/* A value in the form of a bare word or string; with a brace after it, it is a section's label. */
 static void scan_scalar(struct scanner *sc, struct scan_entry entry, bool has_equals, int depth)
 {
-    struct str text, name;
+    struct str text;
 
     if (!take_text(sc, "where a value should be", "write NAME = VALUE", &text))
         return;
     skip_blanks(sc);
-    if (!has_equals && cursor_peek(&sc->c) == '{' && join_name(sc, entry.name, text, &name)) {
-        (void)cursor_next(&sc->c);
-        entry.name = name;
+    bool may_open = cursor_peek(&sc->c) == '{' || cursor_peek(&sc->c) == '\n';
+    if (!has_equals && may_open && take_opening(sc)) {
+        entry.label = text;
         scan_section(sc, entry, depth);
         return;
     }
@@ -388,15 +404,10 @@ static void scan_scalar(struct scanner *sc, struct scan_entry entry, bool has_eq
 /* After the name and the equals sign, if there is one. */
 static void scan_value(struct scanner *sc, struct scan_entry entry, bool has_equals, int depth)
 {
-    struct scanner before = *sc;
-
-    if (!has_equals)
-        skip_space(sc);
-    if (cursor_take_if(&sc->c, '{')) {
+    if (has_equals ? cursor_take_if(&sc->c, '{') : take_opening(sc)) {
         scan_section(sc, entry, depth);
         return;
     }
-    *sc = before;
     if (is_at_end_of_value(sc)) {
         report_add(sc->report, entry.place, "\"%.*s\" has no value; write it on the same line",
                    STR_ARG(entry.name));
@@ -415,8 +426,10 @@ static void scan_value(struct scanner *sc, struct scan_entry entry, bool has_equ
 
 static void scan_item(struct scanner *sc, struct block block)
 {
-    struct scan_entry entry = {
-        .kind = SCAN_SCALAR, .place = here(sc), .first_value = sc->scan->value_count};
+    struct scan_entry entry = {.kind = SCAN_SCALAR,
+                               .label = block.label,
+                               .place = here(sc),
+                               .first_value = sc->scan->value_count};
     struct str name;
 
     if (cursor_peek(&sc->c) == '"') {
@@ -453,35 +466,23 @@ static const char *resolve_path(struct scanner *sc, struct str path)
                         STR_ARG(path));
 }
 
-static void scan_include(struct scanner *sc, struct block block)
+/* Reads the file of an .include; `is_optional`: only if it is there. */
+static void include_path(struct scanner *sc, struct str path, bool is_optional, struct block block)
 {
     struct report_place place = here(sc);
-    struct str path;
 
-    if (!cursor_take_if_nocase(&sc->c, STR(".include"))) {
-        fail_unexpected(sc, "where a name should be",
-                        "the only line that may begin with a dot is .include \"FILE\"");
-        return;
-    }
-    skip_blanks(sc);
-    if (cursor_peek(&sc->c) != '"') {
-        fail_unexpected(sc, "after .include", "write .include \"FILE\" without options");
-        return;
-    }
-    if (!take_string(sc, &path))
-        return;
     if (sc->include_depth >= SCAN_MAX_INCLUDE_DEPTH) {
         report_add(sc->report, place,
                    "files are included more than %d deep; does one include itself?",
                    SCAN_MAX_INCLUDE_DEPTH);
-        expect_end_of_value(sc);
         return;
     }
     bool is_possible =
         path.len > 0 && path.len < SCAN_PATH_MAX_BYTES && memchr(path.ptr, 0, path.len) == NULL;
     block.is_file = true;
     int rc = is_possible ? include_file(sc, resolve_path(sc, path), block) : -EINVAL;
-    if (rc < 0) {
+    bool is_missing = rc == -ENOENT || rc == -ENOTDIR;
+    if (rc < 0 && !(is_optional && is_missing)) {
         struct buf shown;
         buf_init(&shown, REPORT_LINE_MAX_BYTES);
         report_put_quoted(&shown, path);
@@ -490,6 +491,28 @@ static void scan_include(struct scanner *sc, struct block block)
                    buf_c_str(&shown), strerror(-rc));
         buf_done(&shown);
     }
+}
+
+static void scan_include(struct scanner *sc, struct block block)
+{
+    struct str path;
+
+    if (!cursor_take_if_nocase(&sc->c, STR(".include"))) {
+        fail_unexpected(sc, "where a name should be",
+                        "the only line that may begin with a dot is .include \"FILE\"");
+        return;
+    }
+    bool is_optional = cursor_take_if_nocase(&sc->c, STR("(try=true)"));
+    skip_blanks(sc);
+    if (cursor_peek(&sc->c) != '"') {
+        fail_unexpected(sc, "after .include",
+                        "write .include \"FILE\", or .include(try=true) \"FILE\" for one that may "
+                        "be missing");
+        return;
+    }
+    if (!take_string(sc, &path))
+        return;
+    include_path(sc, path, is_optional, block);
     expect_end_of_value(sc);
 }
 

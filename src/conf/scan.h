@@ -4,10 +4,13 @@
  * A subset of UCL, the nginx-like language of rspamd:
  *     section { name = value; name: value, name value    # also just a line each
  *               list = [ "a", b ] }                      / * comments, nested * /
+ *     section "LABEL" { ... }                            may be there many times
  *     .include "FILE"                                    relative to the file that includes
+ *     .include(try=true) "FILE"                          the same, if there is such a file
  * A value is one bare word or a string in double quotes with the escapes of JSON. Left out of UCL
- * on purpose: variables, multi-line strings, other macros, options of .include, lists in lists; and
- * a name that is repeated is two entries here, not a list. Meaning and types are not known here.
+ * on purpose: variables, multi-line strings, other macros, other options of .include, lists in
+ * lists; and a name that is repeated is two entries here, not a list. Meaning and types are not
+ * known here.
  */
 #pragma once
 
@@ -23,7 +26,7 @@ enum {
     SCAN_MAX_FILES = 64,
     SCAN_MAX_INCLUDE_DEPTH = 8,
     SCAN_MAX_SECTION_DEPTH = 8,
-    SCAN_MAX_ENTRIES = 4096,
+    SCAN_MAX_ENTRIES = 8192,
     SCAN_MAX_VALUES = 16384,
     SCAN_MAX_NAME_CHARS = 128,
 };
@@ -41,7 +44,8 @@ struct scan_value {
 
 struct scan_entry {
     enum scan_kind kind;
-    struct str name; /* "section.name" */
+    struct str name;  /* "section.name" */
+    struct str label; /* of this section or the innermost around it that has one; or "" */
     struct report_place place;
     size_t first_value;
     size_t value_count; /* of a scalar 1 */

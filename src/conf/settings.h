@@ -22,10 +22,58 @@ enum settings_bare_newline {
     SETTINGS_BARE_NEWLINE_NORMALISE,
 };
 
+/* Which addresses of a host are tried, and in what order. */
+enum settings_families {
+    SETTINGS_FAMILIES_IPV4_FIRST,
+    SETTINGS_FAMILIES_IPV6_FIRST,
+    SETTINGS_FAMILIES_IPV4,
+    SETTINGS_FAMILIES_IPV6,
+};
+
+enum settings_languages {
+    SETTINGS_LANGUAGES_BOTH,
+    SETTINGS_LANGUAGES_ENGLISH,
+    SETTINGS_LANGUAGES_JAPANESE,
+};
+
+enum settings_via {
+    SETTINGS_VIA_MX,
+    SETTINGS_VIA_HOSTS,
+    SETTINGS_VIA_HOLD,
+    SETTINGS_VIA_DISCARD,
+    SETTINGS_VIA_FAIL,
+};
+
 struct settings_list {
     char **items; /* NULL when count is 0 */
     size_t count;
 };
+
+/* route "NAME" { ... }: which mail goes another way; route_find() chooses. */
+struct settings_route {
+    char *name;
+    struct settings_list to;    /* domain patterns; empty: any */
+    struct settings_list from;  /* sender patterns; empty: any */
+    int via;                    /* enum settings_via */
+    struct settings_list hosts; /* value_parse_host() takes each apart */
+    char *text;                 /* of SETTINGS_VIA_FAIL: what the sender is told; "": the usual */
+    char *ehlo_name;            /* this and the addresses: "" as in outbound */
+    char *source_ipv4;
+    char *source_ipv6;
+};
+
+/* destination "NAME" { ... }: how gently others are treated; 0: not limited by this section. */
+struct settings_destination {
+    char *name;
+    struct settings_list domains; /* patterns of recipient domains */
+    struct settings_list mx;      /* patterns of the names of MX hosts */
+    int max_connections;
+    int messages_per_connection;
+    int max_recipients; /* per transaction */
+    int messages_per_minute;
+};
+
+enum { SETTINGS_ROUTES_MAX = 256, SETTINGS_DESTINATIONS_MAX = 512 };
 
 struct settings {
     char *server_hostname; /* "" only in settings_defaults() */
@@ -65,6 +113,50 @@ struct settings {
     int store_reader_threads;
     int store_max_queue_messages;
     uint64_t store_min_free_space; /* bytes */
+
+    int outbound_port;
+    char *outbound_ehlo_name;   /* "": server_hostname */
+    char *outbound_source_ipv4; /* "": the system chooses */
+    char *outbound_source_ipv6;
+    int outbound_families;                          /* enum settings_families */
+    struct settings_list outbound_private_networks; /* value_parse_network() */
+    int outbound_max_connections;
+    int outbound_max_connections_per_destination;
+    int outbound_messages_per_connection;
+    int outbound_max_recipients;   /* per transaction */
+    int64_t outbound_idle_timeout; /* ms, this and those below; 0: closed at once */
+    int64_t outbound_connect_timeout;
+    int64_t outbound_greeting_timeout;
+    int64_t outbound_command_timeout;
+    int64_t outbound_data_timeout;  /* the reply to DATA */
+    int64_t outbound_block_timeout; /* between two pieces of text */
+    int64_t outbound_final_timeout; /* the reply to the final dot */
+
+    struct settings_list queue_retry; /* value_parse_duration(); never empty; the last repeats */
+    int queue_jitter;                 /* percent */
+    int64_t queue_lifetime;           /* ms */
+    int64_t queue_notice_lifetime;    /* ms, of mail with the null sender */
+    int64_t queue_warn_after;         /* ms; 0: never */
+    int queue_suppress_after;         /* permanent failures; 0: never */
+    int64_t queue_suppress_for;       /* ms */
+    int queue_languages;              /* enum settings_languages */
+
+    struct settings_list resolver_forwarders;    /* value_parse_server(); empty: the root */
+    struct settings_list resolver_stub_zones;    /* value_parse_stub() */
+    struct settings_list resolver_local_records; /* "NAME [TTL] TYPE DATA" */
+    char *resolver_trust_anchor_file;            /* "": no validation */
+    uint64_t resolver_cache_size;                /* bytes */
+    int64_t resolver_timeout;                    /* ms, one question with all its tries */
+
+    char *submit_spool_dir; /* "": off */
+    struct settings_list submit_trusted_users;
+    struct settings_list submit_senders; /* value_parse_sender() takes each apart */
+    char *submit_domain;                 /* "": server_hostname */
+
+    struct settings_route *routes; /* in the order of the file; NULL when there is none */
+    size_t route_count;
+    struct settings_destination *destinations;
+    size_t destination_count;
 };
 
 /* Reads and checks the file (and what it includes). 0 and *out, which the caller frees; or *out is
@@ -95,9 +187,12 @@ void settings_print_man(struct buf *out);
 /* A file in which every setting is explained; only the hostname is set, the defaults are comments.
  */
 void settings_print_sample(struct buf *out);
+/* The line that includes the shipped sections of destinations, and a comment: for a new file. */
+void settings_print_include(struct buf *out);
 /* The values in force, in a form that settings_load takes; what is not at its default is marked. */
 void settings_print(const struct settings *s, struct buf *out);
-/* The same as one JSON object; sizes in bytes, durations in milliseconds. */
+/* The same as one JSON object; sizes in bytes, durations in milliseconds. The labelled sections are
+ * arrays of objects, "routes" and "destinations". */
 void settings_print_json(const struct settings *s, struct buf *out);
 
 /* Names such as "smtp.max_recipients", in the order of the table; index below settings_count(). */

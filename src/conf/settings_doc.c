@@ -12,10 +12,11 @@ enum { DOC_COLUMNS = 80, DOC_INDENT = 4 };
 
 /* Shown in the sample where the file must say something. */
 #define SAMPLE_HOSTNAME "mx.example.org"
-#define MAN_DATE        "November 21, 2026"
+#define MAN_DATE        "November 24, 2026"
+#define SHIPPED_FILE    CONF_SHARE_DIR "/destinations.conf"
 
 /* A field at its default, as the file would have it. */
-static void put_default(const struct setting *row, const struct settings *defaults, struct buf *out)
+static void put_default(const struct setting *row, const void *defaults, struct buf *out)
 {
     if (row->text_default == NULL)
         buf_put_c(out, "none, it must be set");
@@ -47,13 +48,31 @@ static bool is_in(const struct setting *row, const struct setting_section *secti
     return str_eq_c(setting_section_name(row), section->name);
 }
 
-/* Sections and their rows: `begin` and `end` once for each section, `each` for each of its rows. */
+/* Sections and their rows: `begin` and `end` once for each section, `each` for each of its rows. Of
+ * a kind of labelled section `begin_kind`, `each_of_kind` and `end_kind`, if they are not NULL. */
 struct walk {
     void (*begin)(const struct setting_section *section, struct buf *out);
-    void (*each)(const struct setting *row, const struct settings *s,
-                 const struct settings *defaults, struct buf *out);
+    void (*each)(const struct setting *row, const void *s, const void *defaults, struct buf *out);
     void (*end)(struct buf *out);
+    void (*begin_kind)(const struct setting_kind *kind, struct buf *out);
+    void (*each_of_kind)(const struct setting *row, const void *s, const void *defaults,
+                         struct buf *out);
+    void (*end_kind)(struct buf *out);
 };
+
+static void walk_kinds(const struct walk *walk, struct settings *defaults, struct buf *out)
+{
+    size_t count;
+    const struct setting_kind *kinds = setting_kinds(&count);
+
+    for (size_t i = 0; i < count; i++) {
+        const void *object = setting_object_add(&kinds[i], defaults);
+        walk->begin_kind(&kinds[i], out);
+        for (size_t j = 0; j < kinds[i].row_count; j++)
+            walk->each_of_kind(&kinds[i].rows[j], NULL, object, out);
+        walk->end_kind(out);
+    }
+}
 
 static void walk_table(const struct walk *walk, const struct settings *s, struct buf *out)
 {
@@ -70,11 +89,13 @@ static void walk_table(const struct walk *walk, const struct settings *s, struct
         }
         walk->end(out);
     }
+    if (walk->begin_kind != NULL)
+        walk_kinds(walk, defaults, out);
     settings_free(defaults);
 }
 
 /* "Value: a size from 64K to 1G. Default: 50M." */
-static void put_facts(const char *lead, const struct setting *row, const struct settings *defaults,
+static void put_facts(const char *lead, const struct setting *row, const void *defaults,
                       struct buf *out)
 {
     struct buf text;
@@ -96,8 +117,8 @@ static void begin_help(const struct setting_section *section, struct buf *out)
     buf_printf(out, "\n%s: %s\n", section->name, section->help);
 }
 
-static void put_help(const struct setting *row, const struct settings *s,
-                     const struct settings *defaults, struct buf *out)
+static void put_help(const struct setting *row, const void *s, const void *defaults,
+                     struct buf *out)
 {
     (void)s;
     buf_printf(out, "\n  %s\n", row->name);
@@ -110,9 +131,20 @@ static void end_nothing(struct buf *out)
     (void)out;
 }
 
+static void begin_kind_help(const struct setting_kind *kind, struct buf *out)
+{
+    buf_printf(out, "\n%s \"NAME\", which may be there many times:\n", kind->name);
+    put_wrapped("  ", str_from_c(kind->help), out);
+}
+
 void settings_print_help(struct buf *out)
 {
-    static const struct walk walk = {begin_help, put_help, end_nothing};
+    static const struct walk walk = {.begin = begin_help,
+                                     .each = put_help,
+                                     .end = end_nothing,
+                                     .begin_kind = begin_kind_help,
+                                     .each_of_kind = put_help,
+                                     .end_kind = end_nothing};
 
     buf_put_c(out,
               "Settings of hikyaku.conf. \"smtp.max_errors\" means: max_errors in the section\n"
@@ -153,8 +185,7 @@ static void begin_man(const struct setting_section *section, struct buf *out)
     buf_put_c(out, ".Bl -tag -width Ds\n");
 }
 
-static void put_man(const struct setting *row, const struct settings *s,
-                    const struct settings *defaults, struct buf *out)
+static void put_man(const struct setting *row, const void *s, const void *defaults, struct buf *out)
 {
     struct buf text;
 
@@ -175,6 +206,13 @@ static void put_man(const struct setting *row, const struct settings *s,
 static void end_man(struct buf *out)
 {
     buf_put_c(out, ".El\n");
+}
+
+static void begin_kind_man(const struct setting_kind *kind, struct buf *out)
+{
+    buf_printf(out, ".Ss %s \\(dqNAME\\(dq\n", kind->name);
+    put_mdoc(str_from_c(kind->help), out);
+    buf_put_c(out, ".Bl -tag -width Ds\n");
 }
 
 static const char man_head[] =
@@ -199,6 +237,11 @@ static const char man_head[] =
     "    max_message_size = 50M;        /* another comment */\n"
     "    relay_networks = [ 192.0.2.0/24, \"2001:db8::/32\" ]\n"
     "}\n"
+    "route \"campus\" {\n"
+    "    to = [ campus.example, \"*.campus.example\" ]\n"
+    "    via = hosts\n"
+    "    hosts = [ \"mail.campus.example weight=3\", \"192.0.2.7:2525 backup\" ]\n"
+    "}\n"
     "\\&.include \"more.conf\"\n"
     ".Ed\n"
     ".Pp\n"
@@ -208,8 +251,11 @@ static const char man_head[] =
     "A section may be given in several places; a setting that is given twice is an error, and so "
     "is\n"
     "a name that is not listed here.\n"
-    "There are no variables, no strings of several lines and no macros but this form of .include.\n"
+    "Sections with a name of their own, such as the route above, may be many; their order counts.\n"
+    "Such a name has 1 to 64 letters, digits, dots, hyphens and underscores.\n"
+    "There are no variables, no strings of several lines and no macros but .include.\n"
     "Relative paths of included files begin at the file that includes them.\n"
+    "With .include(try=true) it is no error if there is no such file.\n"
     ".Pp\n"
     "Sizes are in bytes or have one of the suffixes K, M, G and T, where 1K is 1024 bytes and 1M "
     "is\n"
@@ -224,6 +270,8 @@ static const char man_tail[] =
     ".It Pa /etc/hikyaku/hikyaku.conf\n"
     "The file that is read unless another is named with\n"
     ".Fl c .\n"
+    ".It Pa " SHIPPED_FILE "\n"
+    "Careful limits for large providers, to be included.\n"
     ".El\n"
     ".Sh EXAMPLES\n"
     "The smallest file there can be:\n"
@@ -237,7 +285,12 @@ static const char man_tail[] =
 
 void settings_print_man(struct buf *out)
 {
-    static const struct walk walk = {begin_man, put_man, end_man};
+    static const struct walk walk = {.begin = begin_man,
+                                     .each = put_man,
+                                     .end = end_man,
+                                     .begin_kind = begin_kind_man,
+                                     .each_of_kind = put_man,
+                                     .end_kind = end_man};
 
     buf_put_c(out, man_head);
     walk_table(&walk, NULL, out);
@@ -251,8 +304,8 @@ static void begin_sample(const struct setting_section *section, struct buf *out)
     buf_printf(out, "\n# %s\n%s {", section->help, section->name);
 }
 
-static void put_sample(const struct setting *row, const struct settings *s,
-                       const struct settings *defaults, struct buf *out)
+static void put_sample(const struct setting *row, const void *s, const void *defaults,
+                       struct buf *out)
 {
     (void)s;
     buf_put_char(out, '\n');
@@ -272,9 +325,44 @@ static void end_block(struct buf *out)
     buf_put_c(out, "}\n");
 }
 
+static void begin_kind_sample(const struct setting_kind *kind, struct buf *out)
+{
+    buf_put_char(out, '\n');
+    put_wrapped("# ", str_from_c(kind->help), out);
+    buf_printf(out, "#%s \"NAME\" {\n", kind->name);
+}
+
+static void put_kind_sample(const struct setting *row, const void *s, const void *defaults,
+                            struct buf *out)
+{
+    (void)s;
+    put_wrapped("#    # ", str_from_c(row->help), out);
+    put_facts("#    # ", row, defaults, out);
+    buf_printf(out, "#    %s = ", setting_leaf_name(row));
+    setting_format(row, defaults, out);
+    buf_put_char(out, '\n');
+}
+
+static void end_kind_sample(struct buf *out)
+{
+    buf_put_c(out, "#}\n");
+}
+
+void settings_print_include(struct buf *out)
+{
+    buf_put_c(out, "# Careful limits for large providers. The first section that fits counts: put\n"
+                   "# your own before this line.\n"
+                   ".include(try=true) \"" SHIPPED_FILE "\"\n");
+}
+
 void settings_print_sample(struct buf *out)
 {
-    static const struct walk walk = {begin_sample, put_sample, end_block};
+    static const struct walk walk = {.begin = begin_sample,
+                                     .each = put_sample,
+                                     .end = end_block,
+                                     .begin_kind = begin_kind_sample,
+                                     .each_of_kind = put_kind_sample,
+                                     .end_kind = end_kind_sample};
 
     buf_put_c(out,
               "# Settings of the Hikyaku mail server; see hikyaku.conf(5).\n"
@@ -283,6 +371,8 @@ void settings_print_sample(struct buf *out)
               "# change the value. Sizes take K, M, G or T (1K is 1024 bytes); durations need\n"
               "# one of ms, s, min, h, d.\n");
     walk_table(&walk, NULL, out);
+    buf_put_char(out, '\n');
+    settings_print_include(out);
 }
 
 /* --- values in force --- */
@@ -292,8 +382,8 @@ static void begin_values(const struct setting_section *section, struct buf *out)
     buf_printf(out, "%s {\n", section->name);
 }
 
-static void put_value(const struct setting *row, const struct settings *s,
-                      const struct settings *defaults, struct buf *out)
+static void put_value(const struct setting *row, const void *s, const void *defaults,
+                      struct buf *out)
 {
     buf_printf(out, "%*s%s = ", DOC_INDENT, "", setting_leaf_name(row));
     setting_format(row, s, out);
@@ -304,15 +394,42 @@ static void put_value(const struct setting *row, const struct settings *s,
     buf_put_char(out, '\n');
 }
 
+/* Only what is not at its default: of many sections the rest would hide it. */
+static void put_object(const struct setting_kind *kind, const void *object, const void *defaults,
+                       struct buf *out)
+{
+    buf_printf(out, "%s ", kind->name);
+    value_format_quoted(str_from_c(setting_string(kind->label, object)), out);
+    buf_put_c(out, " {\n");
+    for (size_t i = 0; i < kind->row_count; i++) {
+        const struct setting *row = &kind->rows[i];
+        if (setting_is_equal(row, object, defaults))
+            continue;
+        buf_printf(out, "%*s%s = ", DOC_INDENT, "", setting_leaf_name(row));
+        setting_format(row, object, out);
+        buf_put_char(out, '\n');
+    }
+    buf_put_c(out, "}\n");
+}
+
 void settings_print(const struct settings *s, struct buf *out)
 {
-    static const struct walk walk = {begin_values, put_value, end_block};
+    static const struct walk walk = {.begin = begin_values, .each = put_value, .end = end_block};
+    size_t count;
+    const struct setting_kind *kinds = setting_kinds(&count);
+    struct settings *defaults = settings_defaults();
 
     walk_table(&walk, s, out);
+    for (size_t i = 0; i < count; i++) {
+        const void *object = setting_object_add(&kinds[i], defaults);
+        for (size_t j = 0; j < setting_object_count(&kinds[i], s); j++)
+            put_object(&kinds[i], setting_object(&kinds[i], s, j), object, out);
+    }
+    settings_free(defaults);
 }
 
 /* Numbers are bytes and milliseconds here; enums are their names, lists are arrays. */
-static void put_json_value(const struct setting *row, const struct settings *s, struct buf *out)
+static void put_json_value(const struct setting *row, const void *s, struct buf *out)
 {
     if (row->type == SETTING_BOOL) {
         buf_put_c(out, setting_number(row, s) != 0 ? "true" : "false");
@@ -339,16 +456,45 @@ static void put_json_value(const struct setting *row, const struct settings *s, 
     buf_put_char(out, ']');
 }
 
+static void put_json_object(const struct setting_kind *kind, const void *object, struct buf *out)
+{
+    buf_put_c(out, "{\"name\": ");
+    put_json_value(kind->label, object, out);
+    for (size_t i = 0; i < kind->row_count; i++) {
+        buf_printf(out, ", \"%s\": ", setting_leaf_name(&kind->rows[i]));
+        put_json_value(&kind->rows[i], object, out);
+    }
+    buf_put_char(out, '}');
+}
+
+static void put_json_kind(const struct setting_kind *kind, const struct settings *s,
+                          struct buf *out)
+{
+    size_t count = setting_object_count(kind, s);
+
+    buf_printf(out, "  \"%s\": [", kind->plural);
+    for (size_t i = 0; i < count; i++) {
+        buf_put_c(out, i > 0 ? ",\n    " : "\n    ");
+        put_json_object(kind, setting_object(kind, s, i), out);
+    }
+    buf_put_c(out, count > 0 ? "\n  ]" : "]");
+}
+
 void settings_print_json(const struct settings *s, struct buf *out)
 {
-    size_t count;
+    size_t count, kind_count;
     const struct setting *table = setting_table(&count);
+    const struct setting_kind *kinds = setting_kinds(&kind_count);
 
     buf_put_c(out, "{\n");
     for (size_t i = 0; i < count; i++) {
         buf_printf(out, "  \"%s\": ", table[i].name);
         put_json_value(&table[i], s, out);
-        buf_put_c(out, i + 1 < count ? ",\n" : "\n");
+        buf_put_c(out, ",\n");
+    }
+    for (size_t i = 0; i < kind_count; i++) {
+        put_json_kind(&kinds[i], s, out);
+        buf_put_c(out, i + 1 < kind_count ? ",\n" : "\n");
     }
     buf_put_c(out, "}\n");
 }

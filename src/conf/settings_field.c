@@ -1,6 +1,6 @@
 /*
  * What can be done with the field of any row: see settings_table.h. The only place that knows how
- * each type lies in struct settings.
+ * each type lies in struct settings or in the object of a labelled section.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,14 +10,14 @@
 #include "conf/settings_table.h"
 #include "conf/value.h"
 
-static void *field(const struct setting *row, struct settings *s)
+static void *field(const struct setting *row, void *object)
 {
-    return (char *)s + row->offset;
+    return (char *)object + row->offset;
 }
 
-static const void *const_field(const struct setting *row, const struct settings *s)
+static const void *const_field(const struct setting *row, const void *object)
 {
-    return (const char *)s + row->offset;
+    return (const char *)object + row->offset;
 }
 
 bool setting_is_number(const struct setting *row)
@@ -25,18 +25,18 @@ bool setting_is_number(const struct setting *row)
     return row->type != SETTING_STRING && row->type != SETTING_LIST;
 }
 
-int64_t setting_number(const struct setting *row, const struct settings *s)
+int64_t setting_number(const struct setting *row, const void *object)
 {
     switch (row->type) {
     case SETTING_BOOL:
-        return *(const bool *)const_field(row, s);
+        return *(const bool *)const_field(row, object);
     case SETTING_INT:
     case SETTING_ENUM:
-        return *(const int *)const_field(row, s);
+        return *(const int *)const_field(row, object);
     case SETTING_SIZE:
-        return (int64_t) * (const uint64_t *)const_field(row, s);
+        return (int64_t) * (const uint64_t *)const_field(row, object);
     case SETTING_DURATION:
-        return *(const int64_t *)const_field(row, s);
+        return *(const int64_t *)const_field(row, object);
     case SETTING_STRING:
     case SETTING_LIST:
         break;
@@ -44,9 +44,9 @@ int64_t setting_number(const struct setting *row, const struct settings *s)
     die_at(__FILE__, __LINE__, row->name);
 }
 
-void setting_set_number(const struct setting *row, struct settings *s, int64_t value)
+void setting_set_number(const struct setting *row, void *object, int64_t value)
 {
-    void *target = field(row, s);
+    void *target = field(row, object);
 
     ASSERT(setting_is_number(row) && value >= row->min && value <= row->max);
     if (row->type == SETTING_BOOL)
@@ -59,16 +59,16 @@ void setting_set_number(const struct setting *row, struct settings *s, int64_t v
         *(int *)target = (int)value;
 }
 
-const char *setting_string(const struct setting *row, const struct settings *s)
+const char *setting_string(const struct setting *row, const void *object)
 {
     ASSERT(row->type == SETTING_STRING);
-    return *(char *const *)const_field(row, s);
+    return *(char *const *)const_field(row, object);
 }
 
-const struct settings_list *setting_list(const struct setting *row, const struct settings *s)
+const struct settings_list *setting_list(const struct setting *row, const void *object)
 {
     ASSERT(row->type == SETTING_LIST);
-    return const_field(row, s);
+    return const_field(row, object);
 }
 
 /* 0, -EINVAL or -ERANGE. */
@@ -185,56 +185,56 @@ bool setting_check(const struct setting *row, struct str text, struct buf *out_w
     return check_length(row, text, out_why) && check_form(row, text, out_why);
 }
 
-void setting_clear(const struct setting *row, struct settings *s)
+void setting_clear(const struct setting *row, void *object)
 {
     if (row->type == SETTING_STRING) {
-        char **text = field(row, s);
+        char **text = field(row, object);
         free(*text);
         *text = NULL;
     }
     if (row->type != SETTING_LIST)
         return;
-    struct settings_list *list = field(row, s);
+    struct settings_list *list = field(row, object);
     for (size_t i = 0; i < list->count; i++)
         free(list->items[i]);
     free(list->items);
     *list = (struct settings_list){0};
 }
 
-void setting_set_text(const struct setting *row, struct settings *s, struct str text)
+void setting_set_text(const struct setting *row, void *object, struct str text)
 {
     int64_t value;
 
     if (row->type == SETTING_STRING) {
-        setting_clear(row, s);
-        *(char **)field(row, s) = str_dup(text);
+        setting_clear(row, object);
+        *(char **)field(row, object) = str_dup(text);
         return;
     }
     ASSERT(parse_number(row, text, &value) == 0);
-    setting_set_number(row, s, value);
+    setting_set_number(row, object, value);
 }
 
-void setting_add_item(const struct setting *row, struct settings *s, struct str text)
+void setting_add_item(const struct setting *row, void *object, struct str text)
 {
-    struct settings_list *list = field(row, s);
+    struct settings_list *list = field(row, object);
 
     ASSERT(row->type == SETTING_LIST && list->count < (size_t)row->max);
     list->items = xrealloc(list->items, (list->count + 1) * sizeof(list->items[0]));
     list->items[list->count++] = str_dup(text);
 }
 
-void setting_set_default(const struct setting *row, struct settings *s)
+void setting_set_default(const struct setting *row, void *object)
 {
     struct str item, rest = str_from_c(row->text_default);
 
-    setting_clear(row, s);
+    setting_clear(row, object);
     if (row->type != SETTING_LIST) {
-        setting_set_text(row, s, rest);
+        setting_set_text(row, object, rest);
         return;
     }
     while (rest.len > 0) {
         (void)str_cut(rest, ' ', &item, &rest);
-        setting_add_item(row, s, item);
+        setting_add_item(row, object, item);
     }
 }
 
@@ -249,7 +249,7 @@ static bool is_equal_list(const struct settings_list *a, const struct settings_l
     return true;
 }
 
-bool setting_is_equal(const struct setting *row, const struct settings *a, const struct settings *b)
+bool setting_is_equal(const struct setting *row, const void *a, const void *b)
 {
     if (row->type == SETTING_LIST)
         return is_equal_list(setting_list(row, a), setting_list(row, b));
@@ -283,14 +283,14 @@ static void format_number(const struct setting *row, int64_t value, struct buf *
         buf_printf(out, "%lld", (long long)value);
 }
 
-void setting_format(const struct setting *row, const struct settings *s, struct buf *out)
+void setting_format(const struct setting *row, const void *object, struct buf *out)
 {
     if (row->type == SETTING_LIST)
-        format_list(setting_list(row, s), out);
+        format_list(setting_list(row, object), out);
     else if (row->type == SETTING_STRING)
-        value_format_quoted(str_from_c(setting_string(row, s)), out);
+        value_format_quoted(str_from_c(setting_string(row, object)), out);
     else
-        format_number(row, setting_number(row, s), out);
+        format_number(row, setting_number(row, object), out);
 }
 
 static void describe_choices(const struct setting *row, struct buf *out)
@@ -313,8 +313,8 @@ void setting_describe(const struct setting *row, struct buf *out)
         buf_printf(out, "%s; at most %lld characters", row->form->description, (long long)row->max);
         return;
     case SETTING_LIST:
-        buf_printf(out, "a list of at most %lld, each %s", (long long)row->max,
-                   row->form->description);
+        buf_printf(out, "a list of %s %lld, each %s", row->min > 0 ? "1 to" : "at most",
+                   (long long)row->max, row->form->description);
         return;
     case SETTING_INT:
     case SETTING_SIZE:

@@ -1,9 +1,11 @@
 /*
  * From the entries of the file to struct settings: finds the row of each, checks, sets; then what
  * must be there and what cannot go together. It goes on after a mistake, to report all at once.
+ * Entries of a labelled section follow it at once, so one object is open at a time.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "conf/report.h"
 #include "conf/scan.h"
@@ -27,6 +29,12 @@ struct loader {
     struct report report;
     struct seen seen[SETTING_MAX_ROWS];
     struct str skipped; /* an unknown section: what is in it was reported with it */
+    /* The labelled section that is being read; object is NULL where there is none. */
+    const struct setting_kind *kind;
+    void *object;
+    struct str label;
+    struct report_place object_place;
+    struct seen object_seen[SETTING_KIND_MAX_ROWS];
 };
 
 static bool is_section(struct str name)
@@ -60,11 +68,32 @@ static const char *find_same_leaf(struct str name)
     return NULL;
 }
 
+static const char *suggest_in_kind(const struct setting_kind *kind, struct str name)
+{
+    const char *names[SETTING_KIND_MAX_ROWS];
+
+    for (size_t i = 0; i < kind->row_count; i++)
+        names[i] = kind->rows[i].name;
+    return suggest_nearest(name, names, kind->row_count, edits_allowed(name));
+}
+
+/* The kind of labelled section that "route.via" belongs to, or NULL. */
+static const struct setting_kind *kind_of(struct str name)
+{
+    struct str section, leaf;
+
+    (void)str_cut(name, '.', &section, &leaf);
+    return setting_kind_find(section);
+}
+
 static const char *suggest_setting(struct str name)
 {
     const char *names[SETTING_MAX_ROWS];
+    const struct setting_kind *kind = kind_of(name);
     const char *found = find_same_leaf(name);
 
+    if (kind != NULL)
+        return suggest_in_kind(kind, name);
     for (size_t i = 0; i < settings_count(); i++)
         names[i] = settings_name(i);
     if (found != NULL)
@@ -74,13 +103,17 @@ static const char *suggest_setting(struct str name)
 
 static const char *suggest_section(struct str name)
 {
-    size_t count;
+    size_t count, kind_count;
     const struct setting_section *sections = setting_sections(&count);
+    const struct setting_kind *kinds = setting_kinds(&kind_count);
     const char *names[SETTING_MAX_ROWS];
 
+    ASSERT(count + kind_count <= ARRAY_LEN(names));
     for (size_t i = 0; i < count; i++)
         names[i] = sections[i].name;
-    return suggest_nearest(name, names, count, edits_allowed(name));
+    for (size_t i = 0; i < kind_count; i++)
+        names[count + i] = kinds[i].name;
+    return suggest_nearest(name, names, count + kind_count, edits_allowed(name));
 }
 
 static void report_unknown(struct loader *l, const struct scan_entry *entry)
@@ -103,19 +136,146 @@ static void report_unknown(struct loader *l, const struct scan_entry *entry)
     buf_done(&name);
 }
 
+/* --- labelled sections --- */
+
+/* What is wrong between the settings of the section that ends here. */
+static void close_object(struct loader *l)
+{
+    bool is_bad = false;
+
+    if (l->object == NULL)
+        return;
+    for (size_t i = 0; i < l->kind->row_count; i++)
+        is_bad |= l->object_seen[i].is_bad;
+    for (size_t i = 0; !is_bad && i < l->kind->rule_count; i++) {
+        const struct setting_rule *rule = &l->kind->rules[i];
+        size_t index = 0;
+        ASSERT(setting_kind_row(l->kind, str_from_c(rule->name), &index) != NULL);
+        if (rule->is_broken(l->object))
+            report_add(&l->report,
+                       l->object_seen[index].is_set ? l->object_seen[index].place : l->object_place,
+                       "%s \"%.*s\": %s", l->kind->name, STR_ARG(l->label), rule->text);
+    }
+    l->object = NULL;
+}
+
+/* The entry that opened the first section of this name and label; the section itself at last. */
+static const struct scan_entry *find_first(const struct loader *l, const struct scan_entry *entry)
+{
+    const struct scan_entry *first = l->scan.entries;
+
+    while (first < entry && !(first->kind == SCAN_SECTION && str_eq(first->name, entry->name) &&
+                              str_eq_nocase(first->label, entry->label)))
+        first++;
+    return first;
+}
+
+static bool has_label(const struct setting_kind *kind, const struct settings *s, struct str label)
+{
+    for (size_t i = 0; i < setting_object_count(kind, s); i++) {
+        const char *other = setting_string(kind->label, setting_object(kind, s, i));
+        if (str_eq_nocase(label, str_from_c(other)))
+            return true;
+    }
+    return false;
+}
+
+/* Whether the section may be there; if not, why is reported. */
+static bool check_label(struct loader *l, const struct setting_kind *kind,
+                        const struct scan_entry *entry)
+{
+    struct buf why;
+
+    if (entry->label.len == 0) {
+        report_add(&l->report, entry->place,
+                   "section \"%s\" has no name; write %s \"NAME\" { ... }", kind->name, kind->name);
+        return false;
+    }
+    if (has_label(kind, l->settings, entry->label)) {
+        const struct scan_entry *first = find_first(l, entry);
+        report_add(&l->report, entry->place,
+                   "%s \"%.*s\" is there twice, first at %s:%d; give one another name", kind->name,
+                   STR_ARG(entry->label), first->place.file, first->place.line);
+        return false;
+    }
+    buf_init(&why, WHY_MAX_BYTES);
+    bool is_good = setting_check(kind->label, entry->label, &why);
+    if (!is_good)
+        report_add(&l->report, entry->place, "%s", buf_c_str(&why));
+    buf_done(&why);
+    return is_good;
+}
+
+static void open_object(struct loader *l, const struct setting_kind *kind,
+                        const struct scan_entry *entry)
+{
+    l->skipped = entry->name;
+    if (!check_label(l, kind, entry))
+        return;
+    void *object = setting_object_add(kind, l->settings);
+    if (object == NULL) {
+        report_add(&l->report, entry->place, "there are more than %zu sections \"%s\"; remove some",
+                   kind->max_count, kind->name);
+        return;
+    }
+    setting_set_text(kind->label, object, entry->label);
+    l->skipped = STR_NONE;
+    l->kind = kind;
+    l->object = object;
+    l->label = entry->label;
+    l->object_place = entry->place;
+    memset(l->object_seen, 0, sizeof(l->object_seen));
+}
+
+/* --- entries --- */
+
+/* A row by its full name, with what was seen of it and where its field is; NULL: unknown. */
+static const struct setting *find_row(struct loader *l, const struct scan_entry *entry,
+                                      struct seen **out_seen, void **out_object)
+{
+    const struct setting *row;
+    size_t index = 0;
+
+    if (l->object != NULL && entry->label.len > 0) {
+        row = setting_kind_row(l->kind, entry->name, &index);
+        *out_seen = &l->object_seen[index];
+        *out_object = l->object;
+        return row;
+    }
+    row = setting_find(entry->name, &index);
+    *out_seen = &l->seen[index];
+    *out_object = l->settings;
+    return row;
+}
+
 static void load_section(struct loader *l, const struct scan_entry *entry)
 {
-    size_t index;
-    const struct setting *row = setting_find(entry->name, &index);
+    const struct setting_kind *kind = setting_kind_find(entry->name);
+    void *object;
+    struct seen *seen;
 
-    if (is_section(entry->name))
+    l->skipped = STR_NONE;
+    if (entry->label.len == 0 || kind != NULL || is_section(entry->name))
+        close_object(l);
+    if (kind != NULL) {
+        open_object(l, kind, entry);
+        return;
+    }
+    bool is_known = is_section(entry->name);
+    if (is_known && entry->label.len == 0)
         return;
     l->skipped = entry->name;
+    const struct setting *row = find_row(l, entry, &seen, &object);
+    if (is_known) {
+        report_add(&l->report, entry->place, "section \"%.*s\" takes no name; write %.*s { ... }",
+                   STR_ARG(entry->name), STR_ARG(entry->name));
+        return;
+    }
     if (row == NULL) {
         report_unknown(l, entry);
         return;
     }
-    l->seen[index].is_bad = true;
+    seen->is_bad = true;
     report_add(&l->report, entry->place, "\"%s\" is a setting, not a section; write %s = VALUE",
                row->name, setting_leaf_name(row));
 }
@@ -129,10 +289,8 @@ static bool is_skipped(const struct loader *l, const struct scan_entry *entry)
 
 /* False: this entry must not be looked at any further. */
 static bool check_first(struct loader *l, const struct scan_entry *entry, const struct setting *row,
-                        size_t index)
+                        struct seen *seen)
 {
-    struct seen *seen = &l->seen[index];
-
     if (!seen->is_set) {
         seen->is_set = true;
         seen->place = entry->place;
@@ -166,7 +324,7 @@ static bool check_value(struct loader *l, const struct setting *row, const struc
 static bool check_repeated(struct loader *l, const struct setting *row,
                            const struct scan_value *values, size_t index)
 {
-    for (size_t i = 0; i < index; i++) {
+    for (size_t i = 0; i < index && !row->form->may_repeat; i++) {
         if (!str_eq_nocase(values[i].text, values[index].text))
             continue;
         report_add(&l->report, values[index].place, "\"%s\" has \"%.*s\" twice; remove one",
@@ -176,7 +334,8 @@ static bool check_repeated(struct loader *l, const struct setting *row,
     return true;
 }
 
-static bool load_list(struct loader *l, const struct scan_entry *entry, const struct setting *row)
+static bool load_list(struct loader *l, const struct scan_entry *entry, const struct setting *row,
+                      void *object)
 {
     const struct scan_value *values = &l->scan.values[entry->first_value];
     bool is_good = true;
@@ -186,17 +345,23 @@ static bool load_list(struct loader *l, const struct scan_entry *entry, const st
                    entry->value_count, (long long)row->max);
         return false;
     }
+    if (entry->value_count < (size_t)row->min) {
+        report_add(&l->report, entry->place, "\"%s\" has no values; write at least %lld", row->name,
+                   (long long)row->min);
+        return false;
+    }
     for (size_t i = 0; i < entry->value_count; i++)
         is_good &= check_value(l, row, &values[i]) && check_repeated(l, row, values, i);
     if (!is_good)
         return false;
-    setting_clear(row, l->settings);
+    setting_clear(row, object);
     for (size_t i = 0; i < entry->value_count; i++)
-        setting_add_item(row, l->settings, values[i].text);
+        setting_add_item(row, object, values[i].text);
     return true;
 }
 
-static bool load_scalar(struct loader *l, const struct scan_entry *entry, const struct setting *row)
+static bool load_scalar(struct loader *l, const struct scan_entry *entry, const struct setting *row,
+                        void *object)
 {
     const struct scan_value *value = &l->scan.values[entry->first_value];
     struct buf expected;
@@ -211,14 +376,30 @@ static bool load_scalar(struct loader *l, const struct scan_entry *entry, const 
     }
     if (!check_value(l, row, value))
         return false;
-    setting_set_text(row, l->settings, value->text);
+    setting_set_text(row, object, value->text);
     return true;
+}
+
+/* A name that is no setting where it stands. */
+static void report_misplaced(struct loader *l, const struct scan_entry *entry)
+{
+    const struct setting_kind *kind = kind_of(entry->name);
+
+    if (is_section(entry->name))
+        report_add(&l->report, entry->place, "\"%.*s\" is a section; write %.*s { NAME = VALUE }",
+                   STR_ARG(entry->name), STR_ARG(entry->name));
+    else if (kind != NULL && entry->label.len == 0)
+        report_add(&l->report, entry->place,
+                   "\"%.*s\" needs a section with a name around it; write %s \"NAME\" { ... }",
+                   STR_ARG(entry->name), kind->name);
+    else
+        report_unknown(l, entry);
 }
 
 static void load_entry(struct loader *l, const struct scan_entry *entry)
 {
-    size_t index;
-    const struct setting *row = setting_find(entry->name, &index);
+    struct seen *seen;
+    void *object;
 
     if (is_skipped(l, entry))
         return;
@@ -226,20 +407,18 @@ static void load_entry(struct loader *l, const struct scan_entry *entry)
         load_section(l, entry);
         return;
     }
-    if (row == NULL && is_section(entry->name)) {
-        report_add(&l->report, entry->place, "\"%.*s\" is a section; write %.*s { NAME = VALUE }",
-                   STR_ARG(entry->name), STR_ARG(entry->name));
-        return;
-    }
+    if (entry->label.len == 0)
+        close_object(l);
+    const struct setting *row = find_row(l, entry, &seen, &object);
     if (row == NULL) {
-        report_unknown(l, entry);
+        report_misplaced(l, entry);
         return;
     }
-    if (!check_first(l, entry, row, index))
+    if (!check_first(l, entry, row, seen))
         return;
-    bool is_good =
-        row->type == SETTING_LIST ? load_list(l, entry, row) : load_scalar(l, entry, row);
-    l->seen[index].is_bad |= !is_good;
+    bool is_good = row->type == SETTING_LIST ? load_list(l, entry, row, object)
+                                             : load_scalar(l, entry, row, object);
+    seen->is_bad |= !is_good;
 }
 
 /* What has no default must be in the file. */
@@ -298,6 +477,7 @@ static int load(struct loader *l, const char *path)
     bool has_syntax_errors = l->report.count > 0;
     for (size_t i = 0; i < l->scan.entry_count; i++)
         load_entry(l, &l->scan.entries[i]);
+    close_object(l);
     /* A line that could not be read may be the one that is missed. */
     if (!has_syntax_errors)
         check_required(l, path);

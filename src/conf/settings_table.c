@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/settings_form.h"
 #include "conf/value.h"
 
 enum {
@@ -24,61 +25,13 @@ enum {
 #define TEN_YEARS_MS (3650 * (int64_t)DAY_MS)
 #define GIB          (1024 * (int64_t)MIB)
 
-static bool is_listen_address(struct str s)
-{
-    struct value_listen parsed;
-
-    return value_parse_listen(s, &parsed) == 0;
-}
-
-static bool put_listen_advice(struct str s, struct buf *out)
-{
-    if (!str_has_prefix(s, STR("*:")))
-        return false;
-    buf_printf(out, "write both \"0.0.0.0%.*s\" and \"[::]%.*s\"",
-               STR_ARG(str_sub(s, 1, SETTING_TEXT_MAX_BYTES)),
-               STR_ARG(str_sub(s, 1, SETTING_TEXT_MAX_BYTES)));
-    return true;
-}
-
-static bool is_network(struct str s)
-{
-    struct value_network parsed;
-
-    return value_parse_network(s, &parsed) == 0;
-}
-
-static bool put_network_advice(struct str s, struct buf *out)
-{
-    struct value_network meant;
-
-    if (value_parse_network(s, &meant) != -EDOM)
-        return false;
-    buf_put_c(out, "bits are set after the prefix: write ");
-    value_format_network(&meant, out);
-    buf_put_c(out, " or one address");
-    return true;
-}
-
-static const struct setting_form hostname_form = {
-    value_is_hostname, "a full host name in ASCII, such as mx.example.org", NULL};
-static const struct setting_form path_form = {value_is_path,
-                                              "an absolute path without \"..\" in it", NULL};
-static const struct setting_form user_form = {value_is_user,
-                                              "the name of a system user, such as hikyaku", NULL};
-static const struct setting_form printable_form = {value_is_printable, "printable ASCII characters",
-                                                   NULL};
-static const struct setting_form separators_form = {
-    value_is_separators, "different ASCII marks that may stand in an address, such as \"+\"", NULL};
-static const struct setting_form listen_form = {
-    is_listen_address, "ADDRESS:PORT in numbers, such as \"0.0.0.0:25\" or \"[::]:25\"",
-    put_listen_advice};
-static const struct setting_form network_form = {
-    is_network, "a network such as 192.0.2.0/24 or \"2001:db8::/32\"", put_network_advice};
-
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const bare_newlines[] = {"refuse", "normalise", NULL};
+
+/* In the order of enum settings_families and settings_languages. */
+static const char *const families[] = {"ipv4_first", "ipv6_first", "ipv4_only", "ipv6_only", NULL};
+static const char *const languages[] = {"both", "english", "japanese", NULL};
 
 static const struct setting_section sections[] = {
     {"server", "The machine, its directories and its processes."},
@@ -86,6 +39,10 @@ static const struct setting_section sections[] = {
     {"log", "What is written to the log, on standard error."},
     {"smtp", "What other mail servers may do here."},
     {"store", "How mail is kept."},
+    {"outbound", "How mail is given to other servers."},
+    {"queue", "How long mail waits for them, and what its senders are told."},
+    {"resolver", "How questions to the DNS are answered."},
+    {"submit", "Mail of programs on this machine, given by the command sendmail."},
 };
 
 #define FIELD(section, leaf)                                                                       \
@@ -93,20 +50,20 @@ static const struct setting_section sections[] = {
 
 /* clang-format off */
 static const struct setting table[] = {
-    {FIELD(server, hostname), .type = SETTING_STRING, .form = &hostname_form,
+    {FIELD(server, hostname), .type = SETTING_STRING, .form = &form_hostname,
      .min = 1, .max = VALUE_HOSTNAME_MAX_CHARS,
      .help = "The name by which other servers know this one: in the greeting, in Received fields "
              "and in message identifiers. It should resolve to this machine, and the addresses of "
              "this machine should resolve back to it."},
-    {FIELD(server, data_dir), .type = SETTING_STRING, .form = &path_form,
+    {FIELD(server, data_dir), .type = SETTING_STRING, .form = &form_path,
      .text_default = "/var/lib/hikyaku", .min = 2, .max = 1024,
      .help = "The directory that holds all mail, the queue and the accounts. It must be on a local "
              "disk."},
-    {FIELD(server, run_dir), .type = SETTING_STRING, .form = &path_form,
+    {FIELD(server, run_dir), .type = SETTING_STRING, .form = &form_path,
      .text_default = "/run/hikyaku", .min = 2, .max = 80,
      .help = "The directory for the sockets of the running server. It may be emptied when the "
              "machine starts."},
-    {FIELD(server, user), .type = SETTING_STRING, .form = &user_form,
+    {FIELD(server, user), .type = SETTING_STRING, .form = &form_user,
      .text_default = "hikyaku", .min = 1, .max = 32,
      .help = "The system user that the server becomes after it has opened its ports. Used only "
              "when it is started as root."},
@@ -122,7 +79,7 @@ static const struct setting table[] = {
      .help = "How long a stop or restart waits for running sessions to come to an end before it "
              "closes them."},
 
-    {FIELD(listen, smtp), .type = SETTING_LIST, .form = &listen_form,
+    {FIELD(listen, smtp), .type = SETTING_LIST, .form = &form_listen,
      .text_default = "0.0.0.0:25 [::]:25", .min = 0, .max = 32,
      .help = "Addresses and ports where other mail servers deliver. With an empty list no mail is "
              "taken from the network."},
@@ -134,7 +91,7 @@ static const struct setting table[] = {
      .min = LOG_FORMAT_TEXT, .max = LOG_FORMAT_JSON,
      .help = "The form of each line: key=value for people, or JSON for programs."},
 
-    {FIELD(smtp, banner_text), .type = SETTING_STRING, .form = &printable_form,
+    {FIELD(smtp, banner_text), .type = SETTING_STRING, .form = &form_printable,
      .text_default = "Hikyaku", .min = 0, .max = 100,
      .help = "What the greeting says after the host name. It may be empty."},
     {FIELD(smtp, max_message_size), .type = SETTING_SIZE, .text_default = "50M",
@@ -166,11 +123,11 @@ static const struct setting table[] = {
      .help = "What to do with a message in which a line ends in LF without CR. To refuse it "
              "protects against smuggled mail; to normalise it makes such an end a proper one, "
              "for old devices that know no better, and still never ends the message at it."},
-    {FIELD(smtp, recipient_separators), .type = SETTING_STRING, .form = &separators_form,
+    {FIELD(smtp, recipient_separators), .type = SETTING_STRING, .form = &form_separators,
      .text_default = "+", .min = 0, .max = 4,
      .help = "Characters that begin the detail of a local address: with \"+\", mail to "
              "user+list@example.org goes to user@example.org. None if empty."},
-    {FIELD(smtp, relay_networks), .type = SETTING_LIST, .form = &network_form,
+    {FIELD(smtp, relay_networks), .type = SETTING_LIST, .form = &form_network,
      .text_default = "", .min = 0, .max = 256,
      .help = "Clients in these networks may send mail to any domain without logging in. List only "
              "machines that are under your own control."},
@@ -214,6 +171,144 @@ static const struct setting table[] = {
      .min = 0, .max = 1024 * GIB,
      .help = "When the disk of server.data_dir has less free space than this, new mail is put off "
              "with reply 452; reading and deleting go on."},
+
+    {FIELD(outbound, port), .type = SETTING_INT, .text_default = "25", .min = 1, .max = 65535,
+     .help = "The port of other servers that are found by MX records. Anything but 25 is for tests "
+             "and closed networks; a route can name the port of each of its hosts."},
+    {FIELD(outbound, ehlo_name), .type = SETTING_STRING, .form = &form_optional_hostname,
+     .text_default = "", .min = 0, .max = VALUE_HOSTNAME_MAX_CHARS,
+     .help = "The name by which this server greets others; server.hostname if empty. It should "
+             "resolve to the address that mail comes from, and back: many servers refuse or mark "
+             "mail otherwise."},
+    {FIELD(outbound, source_ipv4), .type = SETTING_STRING, .form = &form_optional_ipv4,
+     .text_default = "", .min = 0, .max = VALUE_ADDRESS_MAX_CHARS,
+     .help = "The address that connections over IPv4 come from, where the machine has several. If "
+             "empty, the system chooses."},
+    {FIELD(outbound, source_ipv6), .type = SETTING_STRING, .form = &form_optional_ipv6,
+     .text_default = "", .min = 0, .max = VALUE_ADDRESS_MAX_CHARS,
+     .help = "The address that connections over IPv6 come from, where the machine has several. If "
+             "empty, the system chooses."},
+    {FIELD(outbound, families), .type = SETTING_ENUM, .text_default = "ipv4_first",
+     .choices = families, .min = SETTINGS_FAMILIES_IPV4_FIRST, .max = SETTINGS_FAMILIES_IPV6,
+     .help = "Which addresses of a host are tried, and which first. Prefer IPv6 only where the "
+             "IPv6 address of this machine has reverse DNS that leads back to it: large providers "
+             "refuse mail from others."},
+    {FIELD(outbound, private_networks), .type = SETTING_LIST, .form = &form_network,
+     .text_default = "", .min = 0, .max = 256,
+     .help = "Loopback, private, link-local and other special addresses to which MX records may "
+             "lead. Hosts at others of these are skipped, so that nobody's DNS can send this "
+             "server to a machine of the inner network. Hosts of routes need no mention here."},
+    {FIELD(outbound, max_connections), .type = SETTING_INT, .text_default = "500",
+     .min = 1, .max = 20000,
+     .help = "Connections to other servers at one time, to all of them together."},
+    {FIELD(outbound, max_connections_per_destination), .type = SETTING_INT, .text_default = "20",
+     .min = 1, .max = 1000,
+     .help = "Connections at one time to one destination, that is to one set of MX hosts. It "
+             "cannot be above outbound.max_connections. A destination section has its own number."},
+    {FIELD(outbound, messages_per_connection), .type = SETTING_INT, .text_default = "100",
+     .min = 1, .max = 100000,
+     .help = "Messages over one connection; then it is closed and, if need be, a new one is made."},
+    {FIELD(outbound, max_recipients), .type = SETTING_INT, .text_default = "100",
+     .min = 1, .max = 1000,
+     .help = "Recipients of one transaction; a message with more is sent in several. RFC 5321 asks "
+             "every server to take 100, and some take no more."},
+    {FIELD(outbound, idle_timeout), .type = SETTING_DURATION, .text_default = "5s",
+     .min = 0, .max = 5 * MINUTE_MS,
+     .help = "How long a connection is kept open when there is nothing more to send over it. With "
+             "0 it is closed at once."},
+    {FIELD(outbound, connect_timeout), .type = SETTING_DURATION, .text_default = "30s",
+     .min = SECOND_MS, .max = 10 * MINUTE_MS,
+     .help = "How long to wait for a connection to one address before the next is tried."},
+    {FIELD(outbound, greeting_timeout), .type = SETTING_DURATION, .text_default = "5min",
+     .min = SECOND_MS, .max = HOUR_MS,
+     .help = "How long to wait for the greeting. RFC 5321 asks for 5min at least."},
+    {FIELD(outbound, command_timeout), .type = SETTING_DURATION, .text_default = "5min",
+     .min = SECOND_MS, .max = HOUR_MS,
+     .help = "How long to wait for the reply to EHLO, MAIL, RCPT and other short commands. RFC "
+             "5321 asks for 5min at least."},
+    {FIELD(outbound, data_timeout), .type = SETTING_DURATION, .text_default = "2min",
+     .min = SECOND_MS, .max = HOUR_MS,
+     .help = "How long to wait for the reply to DATA. RFC 5321 asks for 2min at least."},
+    {FIELD(outbound, block_timeout), .type = SETTING_DURATION, .text_default = "3min",
+     .min = SECOND_MS, .max = HOUR_MS,
+     .help = "How long the other server may take no more of the message while it is sent. RFC 5321 "
+             "asks for 3min at least."},
+    {FIELD(outbound, final_timeout), .type = SETTING_DURATION, .text_default = "10min",
+     .min = SECOND_MS, .max = HOUR_MS,
+     .help = "How long to wait for the reply to the end of the message. RFC 5321 asks for 10min at "
+             "least: a server that was given up too soon may have taken the mail, and would get it "
+             "twice."},
+
+    {FIELD(queue, retry), .type = SETTING_LIST, .form = &form_pause,
+     .text_default = "5min 10min 15min 30min 1h 2h 4h", .min = 1, .max = 32,
+     .help = "The pauses between attempts; the last one repeats. By default the attempts come 0, "
+             "5, 15 and 30 minutes, 1, 2, 4 and 8 hours after arrival, and every 4 hours from "
+             "then on."},
+    {FIELD(queue, jitter), .type = SETTING_INT, .text_default = "10", .min = 0, .max = 50,
+     .help = "By how many percent a pause may be longer than it says, drawn by lot, so that mail "
+             "that failed together does not come back together."},
+    {FIELD(queue, lifetime), .type = SETTING_DURATION, .text_default = "5d",
+     .min = MINUTE_MS, .max = 60 * (int64_t)DAY_MS,
+     .help = "How long mail is tried before it is returned to its sender. RFC 5321 asks for 4 to 5 "
+             "days at least."},
+    {FIELD(queue, notice_lifetime), .type = SETTING_DURATION, .text_default = "1d",
+     .min = MINUTE_MS, .max = 60 * (int64_t)DAY_MS,
+     .help = "The same for mail with the null sender, such as notices of failure: they cannot be "
+             "returned, and addresses of forged senders often lead nowhere."},
+    {FIELD(queue, warn_after), .type = SETTING_DURATION, .text_default = "4h",
+     .min = 0, .max = 60 * (int64_t)DAY_MS,
+     .help = "After how long a sender is told that mail is late and will be tried further. With 0 "
+             "nobody is told."},
+    {FIELD(queue, suppress_after), .type = SETTING_INT, .text_default = "3", .min = 0, .max = 1000,
+     .help = "How many times the server of an address must say for good that there is no such user "
+             "before the address is put on the suppression list; mail to it is then returned "
+             "without an attempt. Large providers lower the standing of those who keep on writing "
+             "to nobody. 0 turns that off."},
+    {FIELD(queue, suppress_for), .type = SETTING_DURATION, .text_default = "30d",
+     .min = HOUR_MS, .max = TEN_YEARS_MS,
+     .help = "How long an address stays on the suppression list."},
+    {FIELD(queue, languages), .type = SETTING_ENUM, .text_default = "both", .choices = languages,
+     .min = SETTINGS_LANGUAGES_BOTH, .max = SETTINGS_LANGUAGES_JAPANESE,
+     .help = "The language of notices to senders, where it is not known which one they read."},
+
+    {FIELD(resolver, forwarders), .type = SETTING_LIST, .form = &form_server,
+     .text_default = "", .min = 0, .max = 16,
+     .help = "Name servers to ask instead of starting at the root. They must hand on DNSSEC "
+             "records, or nothing can be validated; those of large public resolvers are refused by "
+             "many block lists."},
+    {FIELD(resolver, stub_zones), .type = SETTING_LIST, .form = &form_stub,
+     .text_default = "", .min = 0, .max = 256,
+     .help = "Zones that are asked of a server of their own, such as those of an inner network "
+             "that the root does not know."},
+    {FIELD(resolver, local_records), .type = SETTING_LIST, .form = &form_record,
+     .text_default = "", .min = 0, .max = 1024,
+     .help = "Records that override the DNS, for this server alone."},
+    {FIELD(resolver, trust_anchor_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "/usr/share/dns/root.key", .min = 0, .max = 1024,
+     .help = "The keys of the root, from which DNSSEC validation starts; Debian has them in the "
+             "package dns-root-data. If empty, nothing is validated and DANE is not possible."},
+    {FIELD(resolver, cache_size), .type = SETTING_SIZE, .text_default = "16M",
+     .min = MIB, .max = 4 * GIB,
+     .help = "Memory for answers of the DNS."},
+    {FIELD(resolver, timeout), .type = SETTING_DURATION, .text_default = "20s",
+     .min = SECOND_MS, .max = 2 * MINUTE_MS,
+     .help = "How long one question to the DNS may take, with all its tries."},
+
+    {FIELD(submit, spool_dir), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "/var/spool/hikyaku", .min = 0, .max = 1024,
+     .help = "The directory where programs on this machine leave mail, also while the server is "
+             "stopped. If empty, no mail is taken that way."},
+    {FIELD(submit, trusted_users), .type = SETTING_LIST, .form = &form_user,
+     .text_default = "root", .min = 0, .max = 64,
+     .help = "System users that may write as anybody."},
+    {FIELD(submit, senders), .type = SETTING_LIST, .form = &form_sender,
+     .text_default = "", .min = 0, .max = 1024,
+     .help = "Addresses that a system user may write as, beside LOGIN@submit.domain: one item for "
+             "each pair."},
+    {FIELD(submit, domain), .type = SETTING_STRING, .form = &form_optional_hostname,
+     .text_default = "", .min = 0, .max = VALUE_HOSTNAME_MAX_CHARS,
+     .help = "What is put behind names without a domain, in mail of programs on this machine; "
+             "server.hostname if empty."},
 };
 /* clang-format on */
 
@@ -236,12 +331,21 @@ static bool has_one_directory(const struct settings *s)
     return str_eq(without_final_slash(s->server_data_dir), without_final_slash(s->server_run_dir));
 }
 
+static bool has_unreachable_destinations(const struct settings *s)
+{
+    return s->outbound_max_connections_per_destination > s->outbound_max_connections;
+}
+
 static const struct setting_conflict conflicts[] = {
     {"smtp.max_connections_per_address", "smtp.max_connections", has_unreachable_connections,
      "one address cannot have more connections than all together; lower the first or raise the "
      "second"},
     {"server.run_dir", "server.data_dir", has_one_directory,
      "mail and sockets cannot share a directory; name two"},
+    {"outbound.max_connections_per_destination", "outbound.max_connections",
+     has_unreachable_destinations,
+     "one destination cannot have more connections than all together; lower the first or raise the "
+     "second"},
 };
 
 const struct setting *setting_table(size_t *out_count)
@@ -315,5 +419,6 @@ void settings_free(struct settings *s)
         return;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         setting_clear(&table[i], s);
+    setting_objects_clear(s);
     free(s);
 }

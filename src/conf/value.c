@@ -15,6 +15,12 @@ enum {
     IPV4_BITS = 32,
     IPV6_BITS = 128,
     USER_MAX_CHARS = 32,
+    LOCAL_PART_MAX_CHARS = 64,
+    SECTION_LABEL_MAX_CHARS = 64,
+    RECORD_TYPE_MAX_CHARS = 16,
+    TTL_MAX_S = INT32_MAX, /* RFC 2181 section 8 */
+    DNS_PORT = 53,
+    SMTP_PORT = 25,
 };
 
 struct unit {
@@ -155,11 +161,23 @@ static int parse_address(struct str s, bool is_ipv6, void *out_bytes)
     return inet_pton(is_ipv6 ? AF_INET6 : AF_INET, text, out_bytes) == 1 ? 0 : -EINVAL;
 }
 
+static int parse_port(struct str s, uint16_t *out)
+{
+    uint64_t port;
+    int rc = parse_small(s, PORT_MAX_DIGITS, PORT_MAX, &port);
+
+    if (rc < 0)
+        return rc;
+    if (port == 0)
+        return -ERANGE;
+    *out = (uint16_t)port;
+    return 0;
+}
+
 int value_parse_listen(struct str s, struct value_listen *out)
 {
     uint8_t bytes[16];
     ptrdiff_t colon = str_rfind(s, ':');
-    uint64_t port;
 
     if (colon < 0)
         return -EINVAL;
@@ -170,12 +188,9 @@ int value_parse_listen(struct str s, struct value_listen *out)
     *out = (struct value_listen){.is_ipv6 = is_ipv6};
     if (parse_address(address, is_ipv6, bytes) < 0)
         return -EINVAL;
-    int rc = parse_small(str_sub(s, (size_t)colon + 1, s.len), PORT_MAX_DIGITS, PORT_MAX, &port);
+    int rc = parse_port(str_sub(s, (size_t)colon + 1, s.len), &out->port);
     if (rc < 0)
         return rc;
-    if (port == 0)
-        return -ERANGE;
-    out->port = (uint16_t)port;
     return str_copy(address, out->address, sizeof(out->address)) ? 0 : -EINVAL;
 }
 
@@ -234,7 +249,8 @@ static bool has_only_digits(struct str s)
     return cursor_take_while(&c, ascii_is_digit).len == s.len;
 }
 
-bool value_is_hostname(struct str s)
+/* Labels with dots between them, the last not all digits, so that it is no address. */
+static bool is_name(struct str s, size_t min_labels)
 {
     struct str label, rest = s;
     size_t labels = 0;
@@ -246,7 +262,223 @@ bool value_is_hostname(struct str s)
         if (!is_label(label))
             return false;
     }
-    return labels >= 2 && !has_only_digits(label);
+    return labels >= min_labels && !has_only_digits(label);
+}
+
+bool value_is_hostname(struct str s)
+{
+    return is_name(s, 2);
+}
+
+bool value_is_ipv4(struct str s)
+{
+    uint8_t bytes[16];
+
+    return parse_address(s, false, bytes) == 0;
+}
+
+bool value_is_ipv6(struct str s)
+{
+    uint8_t bytes[16];
+
+    return parse_address(s, true, bytes) == 0;
+}
+
+int value_parse_server(struct str s, struct value_server *out)
+{
+    struct str address, port;
+    bool has_port = str_cut(s, '@', &address, &port);
+
+    *out = (struct value_server){.port = DNS_PORT, .is_ipv6 = str_find(address, ':') >= 0};
+    if (!value_is_ipv4(address) && !value_is_ipv6(address))
+        return -EINVAL;
+    int rc = has_port ? parse_port(port, &out->port) : 0;
+    if (rc < 0)
+        return rc;
+    return str_copy(address, out->address, sizeof(out->address)) ? 0 : -EINVAL;
+}
+
+/* The next word; "" at the end. Words are parted by spaces. */
+static struct str take_word(struct str *rest)
+{
+    struct str word, text = str_trim(*rest);
+
+    (void)str_cut(text, ' ', &word, rest);
+    return word;
+}
+
+static struct str without_final_dot(struct str name)
+{
+    return str_has_suffix_nocase(name, STR(".")) ? str_sub(name, 0, name.len - 1) : name;
+}
+
+int value_parse_stub(struct str s, struct value_stub *out)
+{
+    struct str rest = s;
+
+    out->zone = take_word(&rest);
+    if (!str_eq(out->zone, STR(".")) && !is_name(without_final_dot(out->zone), 1))
+        return -EINVAL;
+    return value_parse_server(str_trim(rest), &out->server);
+}
+
+/* "name", "name:25", "192.0.2.1:25", "[2001:db8::1]:25". */
+static int parse_host_port(struct str s, struct value_host *out)
+{
+    struct str port;
+    bool is_ipv6 = str_has_prefix(s, STR("["));
+    ptrdiff_t end = is_ipv6 ? str_find(s, ']') : str_find(s, ':');
+
+    if (is_ipv6 && end < 0)
+        return -EINVAL;
+    size_t name_len = end >= 0 ? (size_t)end : s.len;
+    out->name = is_ipv6 ? str_sub(s, 1, name_len - 1) : str_sub(s, 0, name_len);
+    port = str_sub(s, name_len + (is_ipv6 ? 1 : 0), s.len);
+    out->is_address = is_ipv6 ? value_is_ipv6(out->name) : value_is_ipv4(out->name);
+    bool is_good_name = out->is_address || (!is_ipv6 && is_name(out->name, 1));
+    if (!is_good_name)
+        return -EINVAL;
+    if (port.len == 0)
+        return 0;
+    return port.ptr[0] == ':' ? parse_port(str_sub(port, 1, port.len), &out->port) : -EINVAL;
+}
+
+static int parse_weight(struct str s, uint32_t *out)
+{
+    enum { MAX_DIGITS = 4 };
+    uint64_t weight;
+    int rc = parse_small(s, MAX_DIGITS, VALUE_WEIGHT_MAX, &weight);
+
+    if (rc < 0)
+        return rc;
+    if (weight == 0)
+        return -ERANGE;
+    *out = (uint32_t)weight;
+    return 0;
+}
+
+int value_parse_host(struct str s, struct value_host *out)
+{
+    struct str rest = s;
+
+    *out = (struct value_host){.port = SMTP_PORT};
+    int rc = parse_host_port(take_word(&rest), out);
+    while (rc == 0 && str_trim(rest).len > 0) {
+        struct str word = take_word(&rest);
+        if (str_has_prefix_nocase(word, STR("weight=")) && out->weight == 0)
+            rc = parse_weight(str_sub(word, strlen("weight="), word.len), &out->weight);
+        else if (str_eq_nocase(word, STR("backup")) && !out->is_backup)
+            out->is_backup = true;
+        else
+            rc = -EINVAL;
+    }
+    out->weight = MAX(out->weight, 1U);
+    return rc;
+}
+
+/* RFC 5321 section 4.1.2, Dot-string, without the characters of other scripts. */
+static bool is_local_part(struct str s)
+{
+    static const char marks[] = "!#$%&'*+-/=?^_`{|}~.";
+
+    if (s.len == 0 || s.len > LOCAL_PART_MAX_CHARS || s.ptr[0] == '.' || s.ptr[s.len - 1] == '.')
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!ascii_is_alnum(s.ptr[i]) && str_find(str_from_c(marks), s.ptr[i]) < 0)
+            return false;
+        if (i > 0 && s.ptr[i] == '.' && s.ptr[i - 1] == '.')
+            return false;
+    }
+    return true;
+}
+
+static bool is_mailbox(struct str s)
+{
+    struct str local, domain;
+
+    return str_cut(s, '@', &local, &domain) && is_local_part(local) && is_name(domain, 1);
+}
+
+int value_parse_sender(struct str s, struct value_sender *out)
+{
+    struct str rest = s;
+
+    out->login = take_word(&rest);
+    out->address = str_trim(rest);
+    return value_is_user(out->login) && is_mailbox(out->address) ? 0 : -EINVAL;
+}
+
+/* The name before a record: "_25._tcp.mx.example.org.", "*.example.org", ".". */
+static bool is_owner_name(struct str s)
+{
+    struct str label, rest = without_final_dot(s);
+
+    if (str_eq(s, STR(".")))
+        return true;
+    if (rest.len == 0 || rest.len > VALUE_HOSTNAME_MAX_CHARS)
+        return false;
+    for (bool has_more = true; has_more;) {
+        has_more = str_cut(rest, '.', &label, &rest);
+        if (label.len == 0 || label.len > VALUE_LABEL_MAX_CHARS)
+            return false;
+        for (size_t i = 0; i < label.len; i++) {
+            if (!ascii_is_alnum(label.ptr[i]) && str_find(STR("-_*"), label.ptr[i]) < 0)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool is_record_type(struct str s)
+{
+    if (s.len == 0 || s.len > RECORD_TYPE_MAX_CHARS || !ascii_is_alpha(s.ptr[0]))
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!ascii_is_alnum(s.ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+bool value_is_record(struct str s)
+{
+    struct str rest = s;
+    uint64_t ttl_s;
+
+    if (!value_is_printable(s) || !is_owner_name(take_word(&rest)))
+        return false;
+    struct str word = take_word(&rest);
+    if (word.len > 0 && ascii_is_digit(word.ptr[0])) {
+        if (str_to_u64(word, TTL_MAX_S, &ttl_s) < 0)
+            return false;
+        word = take_word(&rest);
+    }
+    if (str_eq_nocase(word, STR("IN")))
+        word = take_word(&rest);
+    return is_record_type(word) && str_trim(rest).len > 0;
+}
+
+bool value_is_domain_pattern(struct str s)
+{
+    if (str_eq(s, STR("*")))
+        return true;
+    return is_name(str_has_prefix(s, STR("*.")) ? str_sub(s, 2, s.len) : s, 1);
+}
+
+bool value_is_sender_pattern(struct str s)
+{
+    return str_eq(s, STR("<>")) || value_is_domain_pattern(s) || is_mailbox(s);
+}
+
+bool value_is_section_label(struct str s)
+{
+    if (s.len == 0 || s.len > SECTION_LABEL_MAX_CHARS)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!ascii_is_alnum(s.ptr[i]) && str_find(STR("._-"), s.ptr[i]) < 0)
+            return false;
+    }
+    return true;
 }
 
 bool value_is_path(struct str s)

@@ -17,6 +17,7 @@ enum {
     VALUE_ADDRESS_MAX_CHARS = 45, /* INET6_ADDRSTRLEN less its NUL */
     VALUE_HOSTNAME_MAX_CHARS = 253,
     VALUE_LABEL_MAX_CHARS = 63,
+    VALUE_WEIGHT_MAX = 1000,
 };
 
 /* Where to listen. */
@@ -31,6 +32,34 @@ struct value_network {
     uint8_t bytes[16]; /* network order; IPv4 uses the first 4 */
     bool is_ipv6;
     uint8_t prefix_bits;
+};
+
+/* A name server to ask. */
+struct value_server {
+    char address[VALUE_ADDRESS_MAX_CHARS + 1]; /* without the port */
+    bool is_ipv6;
+    uint16_t port;
+};
+
+/* Whom to ask about a zone and what is below it; the name is a view into the text. */
+struct value_stub {
+    struct str zone; /* "." is the root */
+    struct value_server server;
+};
+
+/* Where a route leads; the name is a view into the text. */
+struct value_host {
+    struct str name; /* or an address, without brackets */
+    bool is_address;
+    uint16_t port;
+    uint32_t weight; /* 1..VALUE_WEIGHT_MAX */
+    bool is_backup;
+};
+
+/* What a system user may write as; views into the text. */
+struct value_sender {
+    struct str login;
+    struct str address;
 };
 
 /* true yes on, false no off; ASCII case folded. */
@@ -48,6 +77,16 @@ MUST_CHECK int value_parse_listen(struct str s, struct value_listen *out);
 /* "192.0.2.0/24", "2001:db8::/32", or one address. -EDOM when bits after the prefix are set, with
  * *out the network that was probably meant. */
 MUST_CHECK int value_parse_network(struct str s, struct value_network *out);
+/* "192.0.2.53", "2001:db8::53" or either with "@PORT" behind it; without one the port is 53. */
+MUST_CHECK int value_parse_server(struct str s, struct value_server *out);
+/* "ZONE SERVER", the server as above; the zone may end in a dot. */
+MUST_CHECK int value_parse_stub(struct str s, struct value_stub *out);
+/* "HOST[:PORT] [weight=N] [backup]" in this order or with the last two swapped; HOST is a name of
+ * one or more labels, an IPv4 address or an IPv6 address in brackets. Without them: port 25, weight
+ * 1, no backup. */
+MUST_CHECK int value_parse_host(struct str s, struct value_host *out);
+/* "LOGIN ADDRESS": a system user and a mailbox whose local part needs no quotes. */
+MUST_CHECK int value_parse_sender(struct str s, struct value_sender *out);
 
 /* At least two labels of letters, digits and inner hyphens, the last not all digits; no final dot.
  */
@@ -60,6 +99,19 @@ bool value_is_user(struct str s);
 bool value_is_printable(struct str s);
 /* Each character one of those that may part "user" from "detail", none twice; also of nothing. */
 bool value_is_separators(struct str s);
+
+/* "NAME [TTL] [IN] TYPE DATA" as in a zone file, as far as can be said without knowing the types.
+ */
+bool value_is_record(struct str s);
+/* An IPv4 address; an IPv6 address without brackets. */
+bool value_is_ipv4(struct str s);
+bool value_is_ipv6(struct str s);
+/* Which domains: "example.org", "*.example.org" (what is below it, not itself) or "*". */
+bool value_is_domain_pattern(struct str s);
+/* Which senders: a domain pattern, "user@example.org", or "<>" for the null sender. */
+bool value_is_sender_pattern(struct str s);
+/* The label of a section: 1 to 64 of A-Z a-z 0-9 . _ - */
+bool value_is_section_label(struct str s);
 
 /* Index of s in `names` (ASCII case folded), which ends in NULL; or -1. */
 int value_find_name(struct str s, const char *const *names);

@@ -1,0 +1,261 @@
+/*
+ * The kinds of sections that have a label and may be there many times: a table for each, made of
+ * the same rows as settings_table.c, and the objects that stand for the sections in struct
+ * settings.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/settings_form.h"
+#include "conf/settings_table.h"
+#include "conf/value.h"
+
+enum { PATTERNS_MAX = 256, ROUTE_HOSTS_MAX = 32, LABEL_MAX_CHARS = 64, FAIL_TEXT_MAX_CHARS = 400 };
+
+/* In the order of enum settings_via. */
+static const char *const vias[] = {"mx", "hosts", "hold", "discard", "fail", NULL};
+
+#define ROUTE(leaf) .name = "route." #leaf, .offset = offsetof(struct settings_route, leaf)
+#define DESTINATION(leaf)                                                                          \
+    .name = "destination." #leaf, .offset = offsetof(struct settings_destination, leaf)
+
+/* clang-format off */
+static const struct setting route_label = {
+    ROUTE(name), .type = SETTING_STRING, .form = &form_section_label,
+    .text_default = "", .min = 1, .max = LABEL_MAX_CHARS, .help = "Its name."};
+static const struct setting destination_label = {
+    DESTINATION(name), .type = SETTING_STRING, .form = &form_section_label,
+    .text_default = "", .min = 1, .max = LABEL_MAX_CHARS, .help = "Its name."};
+
+static const struct setting route_rows[] = {
+    {ROUTE(to), .type = SETTING_LIST, .form = &form_domain_pattern,
+     .text_default = "", .min = 0, .max = PATTERNS_MAX,
+     .help = "The recipient domains that it is for; any if empty."},
+    {ROUTE(from), .type = SETTING_LIST, .form = &form_sender_pattern,
+     .text_default = "", .min = 0, .max = PATTERNS_MAX,
+     .help = "The senders that it is for, by the envelope; any if empty."},
+    {ROUTE(via), .type = SETTING_ENUM, .text_default = "mx", .choices = vias,
+     .min = SETTINGS_VIA_MX, .max = SETTINGS_VIA_FAIL,
+     .help = "Where the mail goes: mx by the DNS, as without a route; hosts to the hosts named "
+             "here; hold into the queue until it is released by hand; discard nowhere, and the "
+             "sender is told nothing; fail back to the sender."},
+    {ROUTE(hosts), .type = SETTING_LIST, .form = &form_host,
+     .text_default = "", .min = 0, .max = ROUTE_HOSTS_MAX,
+     .help = "With via = hosts: the hosts to choose from. The port is 25 unless it is given; a host "
+             "of weight 3 is chosen three times as often as one of weight 1; a backup is tried "
+             "only when none of the others can be reached. No MX records are asked for."},
+    {ROUTE(text), .type = SETTING_STRING, .form = &form_printable,
+     .text_default = "", .min = 0, .max = FAIL_TEXT_MAX_CHARS,
+     .help = "With via = fail: what the sender is told."},
+    {ROUTE(ehlo_name), .type = SETTING_STRING, .form = &form_optional_hostname,
+     .text_default = "", .min = 0, .max = VALUE_HOSTNAME_MAX_CHARS,
+     .help = "As outbound.ehlo_name, which counts if this is empty."},
+    {ROUTE(source_ipv4), .type = SETTING_STRING, .form = &form_optional_ipv4,
+     .text_default = "", .min = 0, .max = VALUE_ADDRESS_MAX_CHARS,
+     .help = "As outbound.source_ipv4, which counts if this is empty."},
+    {ROUTE(source_ipv6), .type = SETTING_STRING, .form = &form_optional_ipv6,
+     .text_default = "", .min = 0, .max = VALUE_ADDRESS_MAX_CHARS,
+     .help = "As outbound.source_ipv6, which counts if this is empty."},
+};
+
+static const struct setting destination_rows[] = {
+    {DESTINATION(domains), .type = SETTING_LIST, .form = &form_domain_pattern,
+     .text_default = "", .min = 0, .max = PATTERNS_MAX,
+     .help = "Recipient domains that it is for."},
+    {DESTINATION(mx), .type = SETTING_LIST, .form = &form_host_pattern,
+     .text_default = "", .min = 0, .max = PATTERNS_MAX,
+     .help = "Names of MX hosts: it is also for all domains whose mail goes to one of these."},
+    {DESTINATION(max_connections), .type = SETTING_INT, .text_default = "0",
+     .min = 0, .max = 20000,
+     .help = "Connections at one time, instead of outbound.max_connections_per_destination; 0 "
+             "leaves it at that."},
+    {DESTINATION(messages_per_connection), .type = SETTING_INT, .text_default = "0",
+     .min = 0, .max = 100000,
+     .help = "Messages over one connection, if fewer than outbound.messages_per_connection; 0 "
+             "leaves it at that."},
+    {DESTINATION(max_recipients), .type = SETTING_INT, .text_default = "0",
+     .min = 0, .max = 1000,
+     .help = "Recipients of one transaction, if fewer than outbound.max_recipients; 0 leaves it at "
+             "that."},
+    {DESTINATION(messages_per_minute), .type = SETTING_INT, .text_default = "0",
+     .min = 0, .max = 1000000,
+     .help = "Messages a minute over all connections together; 0 means without limit."},
+};
+/* clang-format on */
+
+_Static_assert(ARRAY_LEN(route_rows) <= SETTING_KIND_MAX_ROWS &&
+                   ARRAY_LEN(destination_rows) <= SETTING_KIND_MAX_ROWS,
+               "SETTING_KIND_MAX_ROWS is too small");
+
+static bool is_for_nothing(const void *object)
+{
+    const struct settings_route *route = object;
+
+    return route->to.count == 0 && route->from.count == 0;
+}
+
+static bool lacks_hosts(const void *object)
+{
+    const struct settings_route *route = object;
+
+    return route->via == SETTINGS_VIA_HOSTS && route->hosts.count == 0;
+}
+
+static bool has_unused_hosts(const void *object)
+{
+    const struct settings_route *route = object;
+
+    return route->via != SETTINGS_VIA_HOSTS && route->hosts.count > 0;
+}
+
+static bool has_unused_text(const void *object)
+{
+    const struct settings_route *route = object;
+
+    return route->via != SETTINGS_VIA_FAIL && route->text[0] != '\0';
+}
+
+static bool names_nobody(const void *object)
+{
+    const struct settings_destination *destination = object;
+
+    return destination->domains.count == 0 && destination->mx.count == 0;
+}
+
+static const struct setting_rule route_rules[] = {
+    {"route.to", is_for_nothing,
+     "it has neither \"to\" nor \"from\"; name domains or senders, or write to = \"*\" for all "
+     "mail"},
+    {"route.via", lacks_hosts, "via is hosts, but there are none; write hosts = [ \"HOST\" ]"},
+    {"route.hosts", has_unused_hosts,
+     "\"hosts\" is used only with via = hosts; write that or remove the hosts"},
+    {"route.text", has_unused_text,
+     "\"text\" is used only with via = fail; write that or remove the text"},
+};
+
+static const struct setting_rule destination_rules[] = {
+    {"destination.domains", names_nobody,
+     "it has neither \"domains\" nor \"mx\"; write whom it is for"},
+};
+
+static const struct setting_kind kinds[] = {
+    {
+        .name = "route",
+        .plural = "routes",
+        .help = "Another way for some of the mail. The first route in the file counts whose \"to\" "
+                "and \"from\" both match.",
+        .label = &route_label,
+        .rows = route_rows,
+        .row_count = ARRAY_LEN(route_rows),
+        .rules = route_rules,
+        .rule_count = ARRAY_LEN(route_rules),
+        .object_bytes = sizeof(struct settings_route),
+        .objects_offset = offsetof(struct settings, routes),
+        .count_offset = offsetof(struct settings, route_count),
+        .max_count = SETTINGS_ROUTES_MAX,
+    },
+    {
+        .name = "destination",
+        .plural = "destinations",
+        .help = "How gently some receivers are treated. The first section in the file counts that "
+                "names the recipient's domain, else the first that names one of its MX hosts. The "
+                "domains of one set of MX hosts count together.",
+        .label = &destination_label,
+        .rows = destination_rows,
+        .row_count = ARRAY_LEN(destination_rows),
+        .rules = destination_rules,
+        .rule_count = ARRAY_LEN(destination_rules),
+        .object_bytes = sizeof(struct settings_destination),
+        .objects_offset = offsetof(struct settings, destinations),
+        .count_offset = offsetof(struct settings, destination_count),
+        .max_count = SETTINGS_DESTINATIONS_MAX,
+    },
+};
+
+const struct setting_kind *setting_kinds(size_t *out_count)
+{
+    *out_count = ARRAY_LEN(kinds);
+    return kinds;
+}
+
+const struct setting_kind *setting_kind_find(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (str_eq_c(name, kinds[i].name))
+            return &kinds[i];
+    }
+    return NULL;
+}
+
+const struct setting *setting_kind_row(const struct setting_kind *kind, struct str name,
+                                       size_t *out_index)
+{
+    for (size_t i = 0; i < kind->row_count; i++) {
+        if (!str_eq_c(name, kind->rows[i].name))
+            continue;
+        *out_index = i;
+        return &kind->rows[i];
+    }
+    return NULL;
+}
+
+/* The objects have types of their own, so their array is known here as bytes only. */
+static char *get_objects(const struct setting_kind *kind, const struct settings *s)
+{
+    char *objects;
+
+    memcpy(&objects, (const char *)s + kind->objects_offset, sizeof(objects));
+    return objects;
+}
+
+static void set_objects(const struct setting_kind *kind, struct settings *s, char *objects,
+                        size_t count)
+{
+    memcpy((char *)s + kind->objects_offset, &objects, sizeof(objects));
+    memcpy((char *)s + kind->count_offset, &count, sizeof(count));
+}
+
+size_t setting_object_count(const struct setting_kind *kind, const struct settings *s)
+{
+    size_t count;
+
+    memcpy(&count, (const char *)s + kind->count_offset, sizeof(count));
+    return count;
+}
+
+const void *setting_object(const struct setting_kind *kind, const struct settings *s, size_t index)
+{
+    ASSERT(index < setting_object_count(kind, s));
+    return get_objects(kind, s) + index * kind->object_bytes;
+}
+
+void *setting_object_add(const struct setting_kind *kind, struct settings *s)
+{
+    size_t count = setting_object_count(kind, s);
+
+    if (count >= kind->max_count)
+        return NULL;
+    char *objects = xrealloc(get_objects(kind, s), (count + 1) * kind->object_bytes);
+    char *object = objects + count * kind->object_bytes;
+    memset(object, 0, kind->object_bytes);
+    setting_set_default(kind->label, object);
+    for (size_t i = 0; i < kind->row_count; i++)
+        setting_set_default(&kind->rows[i], object);
+    set_objects(kind, s, objects, count + 1);
+    return object;
+}
+
+void setting_objects_clear(struct settings *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        const struct setting_kind *kind = &kinds[i];
+        char *objects = get_objects(kind, s);
+        for (size_t j = 0; j < setting_object_count(kind, s); j++) {
+            setting_clear(kind->label, objects + j * kind->object_bytes);
+            for (size_t k = 0; k < kind->row_count; k++)
+                setting_clear(&kind->rows[k], objects + j * kind->object_bytes);
+        }
+        free(objects);
+        set_objects(kind, s, NULL, 0);
+    }
+}

@@ -17,7 +17,8 @@ enum smtp_destination {
     SMTP_DESTINATION_LOCAL = 1,
     SMTP_DESTINATION_REMOTE,
     SMTP_DESTINATION_UNKNOWN_USER,
-    SMTP_DESTINATION_LOOP, /* aliases that lead to each other */
+    SMTP_DESTINATION_LOOP,       /* aliases that lead to each other */
+    SMTP_DESTINATION_SUPPRESSED, /* elsewhere, and refused there for good, again and again */
 };
 
 struct smtp_recipient {

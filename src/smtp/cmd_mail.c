@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "conf/route.h"
 #include "smtp/commands.h"
 
 static struct reply explain_address(struct smtp_session *s, enum address_error e, const char *what,
@@ -186,6 +187,32 @@ static struct reply explain_lookup(struct smtp_session *s, int error)
 }
 
 /* Decides about a recipient; code 0: it is accepted. Yields. */
+/* What can be known to come back is not taken: no bounces to forged senders. */
+static struct reply judge_relayed(struct smtp_session *s, const struct address *a,
+                                  enum smtp_destination destination)
+{
+    struct buf sender;
+
+    if (!s->may_relay)
+        return reply_printf(&s->command_arena, 550, "5.7.1",
+                            "Relaying denied: %.*s is not a domain of this server; to send mail "
+                            "elsewhere, log in at your own provider's submission port",
+                            STR_ARG(a->domain));
+    if (destination == SMTP_DESTINATION_SUPPRESSED)
+        return reply_printf(&s->command_arena, 550, "5.1.1",
+                            "The server of <%.*s> has refused this address again and again; check "
+                            "it, or ask the postmaster here to take it off the suppression list",
+                            STR_ARG(a->raw));
+    buf_init(&sender, ADDRESS_TEXT_MAX_BYTES);
+    address_print(&s->transaction.sender, &sender);
+    const struct settings_route *route =
+        route_find(s->policy->settings, buf_str(&sender), a->domain);
+    buf_done(&sender);
+    if (route != NULL && route->via == SETTINGS_VIA_FAIL)
+        return reply_printf(&s->command_arena, 550, "5.7.1", "%s", route->text);
+    return reply_of(0, "", "");
+}
+
 static struct reply judge_recipient(struct smtp_session *s, struct smtp_recipient *to)
 {
     const struct address *a = &to->address;
@@ -208,12 +235,7 @@ static struct reply judge_recipient(struct smtp_session *s, struct smtp_recipien
         break;
     }
     to->is_relay = true;
-    if (s->may_relay)
-        return reply_of(0, "", "");
-    return reply_printf(&s->command_arena, 550, "5.7.1",
-                        "Relaying denied: %.*s is not a domain of this server; to send mail "
-                        "elsewhere, log in at your own provider's submission port",
-                        STR_ARG(a->domain.len > 0 ? a->domain : STR("that")));
+    return judge_relayed(s, a, destination);
 }
 
 static struct reply parse_rcpt(struct smtp_session *s, struct str args, struct smtp_recipient *to)

@@ -1,0 +1,21 @@
+/*
+ * What the parts of the client session share: replies from the connection. Internal to client*.c.
+ */
+#pragma once
+
+#include "smtp/client.h"
+#include "smtp/client_ehlo.h"
+#include "smtp/client_reply.h"
+
+/* Sends what has gathered and reads one whole reply within the time its stage has. Yields. A `ehlo`
+ * that is not NULL gets the lines after the first. 0: a reply, also a refusal; else negative errno
+ * as in smtp_client_reply.error. After an error or a 421 the connection is marked as unusable. */
+MUST_CHECK int smtp_client_read(struct smtp_client *c, enum smtp_client_stage stage,
+                                struct smtp_reply_reader *reader, struct smtp_ehlo *ehlo);
+/* The reply that was read, its text in the arena. */
+struct smtp_client_reply smtp_client_reply_from(const struct smtp_reply_reader *reader,
+                                                enum smtp_client_stage stage, struct arena *arena);
+/* Forgets output that cannot be sent any more, so that the peer's last words can be read. */
+void smtp_client_drop_output(struct smtp_client *c);
+/* The connection is lost: neither transactions nor QUIT. */
+void smtp_client_give_up(struct smtp_client *c);

@@ -15,6 +15,8 @@ build    ninja-build         runs it
 build    pkg-config          finds the libraries
 build    gcc                 C17 compiler
 build    libc6-dev           headers of libc
+build    libunbound-dev      asking and validating the DNS
+build    dns-root-data       the root's trust anchor, for DNSSEC
 build    libsqlite3-dev      rows: accounts, mailboxes, queue, trace
 build    libsodium-dev       password hashing (argon2id)
 build    libseccomp-dev      sandbox of the workers

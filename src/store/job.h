@@ -65,8 +65,11 @@ struct job {
     int64_t added_bytes; /* it appended to the active segment */
     void (*on_done)(struct store *store,
                     struct job *job); /* instead of a reply, on the loop thread */
-    uint64_t generation;              /* of the directory when the job was submitted */
-    void *extra;                      /* of the verb: prepared values in the arena */
+    uint64_t generation;      /* of the directory, or of the queue, when the job was submitted */
+    bool wakes_queue;         /* once it is durable, the outbound worker has something to do */
+    bool changes_suppression; /* what recipient.check said may be wrong now */
+    int64_t queue_delta;      /* messages that it added to the queue, or took away */
+    void *extra;              /* of the verb: prepared values in the arena */
 };
 
 enum { JOB_ARENA_MAX_BYTES = 4 * 1024 * 1024, JOB_REPLY_MAX_BYTES = 1024 * 1024 };

@@ -59,6 +59,42 @@ static const char *const main_steps[] = {
     " lease_until BIGINT NOT NULL, last_reply TEXT NOT NULL, PRIMARY KEY(queue, n)) WITHOUT ROWID;"
     "CREATE INDEX recipient_due ON recipient(state, next_attempt);"
     "CREATE INDEX recipient_domain ON recipient(domain, state, next_attempt);",
+
+    /* 2: the queue is worked on. queue.alarm: when something is due about the message as a whole (a
+     * warning, its end). */
+    "ALTER TABLE queue ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN alarm BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN expires BIGINT NOT NULL DEFAULT 0;"
+    "UPDATE queue SET alarm = created + 14400000, expires = created + 432000000;"
+    "CREATE INDEX queue_alarm ON queue(alarm);"
+    "CREATE INDEX queue_sender ON queue(sender);"
+    /* destination: what is delivered over the same connections (queue_rows.h). state, report: enum
+     * queue_state, queue_report. due: the place in the order while ready, the time of the next
+     * attempt while deferred. */
+    "ALTER TABLE recipient RENAME TO recipient_1;"
+    "CREATE TABLE recipient(queue BIGINT NOT NULL, n INTEGER NOT NULL, address TEXT NOT NULL,"
+    " destination TEXT NOT NULL, orcpt TEXT NOT NULL, notify INTEGER NOT NULL,"
+    " state INTEGER NOT NULL, due BIGINT NOT NULL, attempts INTEGER NOT NULL,"
+    " report INTEGER NOT NULL, last_attempt BIGINT NOT NULL, status TEXT NOT NULL,"
+    " remote TEXT NOT NULL, reply TEXT NOT NULL, PRIMARY KEY(queue, n)) WITHOUT ROWID;"
+    "INSERT INTO recipient SELECT queue, n, address, domain, orcpt, notify, 1, next_attempt,"
+    " attempts, 0, 0, '', '', last_reply FROM recipient_1;"
+    "DROP TABLE recipient_1;"
+    "CREATE INDEX recipient_order ON recipient(destination, state, due);"
+    "CREATE INDEX recipient_report ON recipient(queue) WHERE report <> 0;"
+    /* One row per destination with something to do. state: enum queue_destination_state. */
+    "CREATE TABLE destination(name TEXT PRIMARY KEY, state INTEGER NOT NULL, due BIGINT NOT NULL,"
+    " failures INTEGER NOT NULL, since BIGINT NOT NULL, last_attempt BIGINT NOT NULL,"
+    " status TEXT NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX destination_order ON destination(state, due);"
+    "INSERT INTO destination SELECT DISTINCT destination, 1, 0, 0, 0, 0, '', '' FROM recipient;"
+    /* Addresses that were refused for good, again and again: is_active from queue.suppress_after on
+     * until expires. */
+    "CREATE TABLE suppression(address TEXT PRIMARY KEY, failures INTEGER NOT NULL,"
+    " is_active INTEGER NOT NULL, first BIGINT NOT NULL, last BIGINT NOT NULL,"
+    " expires BIGINT NOT NULL, reply TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX suppression_expires ON suppression(expires);"
+    "ALTER TABLE account ADD COLUMN language TEXT NOT NULL DEFAULT '';",
 };
 
 static const char *const trace_steps[] = {

@@ -42,6 +42,12 @@ struct pending_reload {
     uint64_t token;
 };
 
+/* The outbound worker, as it waits for something to do. */
+struct pending_wait {
+    struct store_conn *conn;
+    uint32_t call_id;
+};
+
 struct store_server {
     struct store_server_config config;
     struct list conns;
@@ -51,6 +57,8 @@ struct store_server {
     struct loop_watch done_watch;
     struct loop_watch listen_watch;
     struct pending_reload reload;
+    struct pending_wait wait;
+    uint64_t queue_generation; /* counts what woke the outbound worker */
     uint64_t next_token;
     uint64_t next_spool; /* ids of spool files: never those of an earlier start */
     bool is_maintaining;
@@ -192,6 +200,55 @@ static int open_session(struct store_conn *conn, const struct rpc_frame *frame)
     return 0;
 }
 
+/* --- the queue's worker --- */
+
+static void answer_wait(struct store_server *s)
+{
+    struct pending_wait wait = s->wait;
+
+    s->wait = (struct pending_wait){NULL};
+    if (wait.conn != NULL)
+        reply(wait.conn, wait.call_id, 0, STR(""));
+}
+
+static void wake_queue(struct store_server *s)
+{
+    s->queue_generation++;
+    answer_wait(s);
+}
+
+/* queue.wait: u64 generation of the last queue.open -> nothing, once there is something new */
+static int wait_for_queue(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    struct cursor c = cursor_from(frame->payload);
+    struct store_server *s = conn->server;
+    uint64_t generation = cursor_u64(&c);
+
+    if (cursor_finish(&c) < 0)
+        return -EBADMSG;
+    /* Whoever waited before has given up or is gone. */
+    answer_wait(s);
+    s->wait = (struct pending_wait){.conn = conn, .call_id = frame->call_id};
+    if (generation != s->queue_generation)
+        answer_wait(s);
+    return 0;
+}
+
+/* What a worker said before it died comes before what its successor asks. */
+static void hear_predecessors(struct store_conn *newcomer)
+{
+    struct store_server *s = newcomer->server;
+
+    newcomer->jobs++;
+    for (struct list *it = s->conns.next; it != &s->conns;) {
+        struct store_conn *conn = CONTAINER_OF(it, struct store_conn, link);
+        it = it->next;
+        if (conn != newcomer && conn->role == RPC_ROLE_OUTBOUND && conn->channel.is_open)
+            rpc_channel_drain(&conn->channel);
+    }
+    newcomer->jobs--;
+}
+
 /* --- frames in, replies out --- */
 
 static int start_reload(struct store_conn *conn, const struct rpc_frame *frame)
@@ -217,6 +274,8 @@ static int serve_own(struct store_conn *conn, const struct rpc_frame *frame)
         session_count_close(conn->server->sessions, conn, frame->payload);
         publish_sessions(conn->server);
         return 0;
+    case STORE_QUEUE_WAIT:
+        return wait_for_queue(conn, frame);
     case STORE_SPOOL_OPEN:
         return open_spool(conn, frame->call_id);
     case STORE_SPOOL_DROP:
@@ -254,9 +313,10 @@ static void note_directory(struct store_server *s, const struct job *job)
 {
     if (job->status < 0)
         return;
-    if (job->verb->changes_directory)
+    if (job->verb->changes_directory || job->changes_suppression)
         recipient_cache_forget(&s->recipients);
-    if (job->verb == verb_find(STORE_RECIPIENT_CHECK))
+    bool is_lasting = job->reply.len > 0 && job->reply.ptr[0] != RECIPIENT_SUPPRESSED;
+    if (job->verb == verb_find(STORE_RECIPIENT_CHECK) && is_lasting)
         recipient_cache_put(&s->recipients, str_from_mem(job->payload, job->payload_bytes),
                             buf_str(&job->reply), job->generation);
 }
@@ -276,8 +336,11 @@ static int on_frame(struct rpc_channel *channel, const struct rpc_frame *frame)
         return serve_on_loop(conn, verb, frame);
     if (frame->code == STORE_RECIPIENT_CHECK && answer_from_cache(conn, frame))
         return 0;
+    if (frame->code == STORE_QUEUE_BEGIN)
+        hear_predecessors(conn);
     struct job *job = job_new(verb, frame->payload);
-    job->generation = conn->server->recipients.generation;
+    job->generation = frame->code == STORE_QUEUE_OPEN ? conn->server->queue_generation
+                                                      : conn->server->recipients.generation;
     int r = find_spool(conn, job, frame->code);
     if (r < 0) {
         job_free(job);
@@ -323,6 +386,8 @@ static void on_close(struct rpc_channel *channel)
     store_end_backup(s->config.store, conn);
     if (s->reload.conn == conn)
         s->reload.conn = NULL;
+    if (s->wait.conn == conn)
+        s->wait.conn = NULL;
     while (map_next(&conn->spools, &at, &key, &value)) {
         struct open_spool *open = value;
         if (open->is_busy)
@@ -332,6 +397,15 @@ static void on_close(struct rpc_channel *channel)
     }
     map_done(&conn->spools);
     free_conn(conn);
+}
+
+static void note_queue(struct store_server *s, const struct job *job)
+{
+    if (job->status < 0)
+        return;
+    s->config.store->queue_messages += job->queue_delta;
+    if (job->wakes_queue)
+        wake_queue(s);
 }
 
 static void run_housekeeping(struct store_server *s, enum store_verb verb, struct str args)
@@ -387,6 +461,7 @@ static void finish_job(struct store_server *s, struct job *job)
     struct store_conn *conn = job->conn;
 
     note_directory(s, job);
+    note_queue(s, job);
     log_disk_failure(s, job);
     if (job->status >= 0 && buf_status(&job->trace) == 0)
         trace_db_record(store->trace, buf_str(&job->trace));

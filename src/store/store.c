@@ -334,6 +334,15 @@ static void make_reserve(const struct store *s)
         (void)unlink(path);
 }
 
+static int count_queue(struct store *s)
+{
+    int64_t count = 0;
+    int r = db_get_int(s->db, &count, "SELECT COUNT(*) FROM queue");
+
+    s->queue_messages = count;
+    return r < 0 ? r : 0;
+}
+
 int store_open(const struct settings *settings, struct store **out, struct buf *out_text)
 {
     struct store *s = xcalloc(1, sizeof(*s));
@@ -342,9 +351,12 @@ int store_open(const struct settings *settings, struct store **out, struct buf *
     store_configure(s, settings);
     s->started_ms = clock_mono_ms();
     id_maker_init(&s->ids, (unsigned)settings->server_node, 0);
+    fair_init(&s->fair);
     int r = open_parts(s, settings, out_text);
     if (r == 0)
         r = store_recover(s, out_text);
+    if (r == 0)
+        r = count_queue(s);
     if (r < 0) {
         store_close(s);
         return r;
@@ -399,6 +411,7 @@ void store_close(struct store *s)
         job_free(CONTAINER_OF(it, struct job, link));
     if (s->was_started)
         mark_all_durable(s);
+    fair_done(&s->fair);
     trace_db_close(s->trace);
     db_close(s->db);
     bodies_close(s->bodies);

@@ -17,6 +17,7 @@
 #include "store/bodies.h"
 #include "store/db.h"
 #include "store/executor.h"
+#include "store/fair.h"
 #include "store/trace_db.h"
 
 enum { STORE_PENDING_SOLOS_MAX = EXECUTOR_GROUP_MAX_JOBS };
@@ -36,8 +37,9 @@ struct store {
     _Atomic int64_t min_free_bytes; /* from the settings */
     /* While a connection takes a backup, no segment may be dropped. */
     const struct store_conn *_Atomic backup_conn;
-    _Atomic int64_t session_total; /* told by server.c, for status */
-    int64_t started_ms;            /* monotonic */
+    _Atomic int64_t session_total;  /* told by server.c, for status */
+    _Atomic int64_t queue_messages; /* that are in the queue, for its limit and status */
+    int64_t started_ms;             /* monotonic */
 
     /* --- of the writer thread --- */
     bool needs_segment_row;
@@ -49,6 +51,7 @@ struct store {
     int64_t settled[2 * STORE_PENDING_SOLOS_MAX];
     size_t settled_count, settled_marked;
     int64_t last_statvfs_ms;
+    struct fair fair;
 };
 
 /* Opens (or creates) everything below the data folder and recovers what a crash left behind. The

@@ -285,6 +285,26 @@ int verb_account_password(struct store *store, struct job *job)
     return rows < 0 ? (int)rows : 0;
 }
 
+/* account.language: lp address, lp language ("", "en", "ja") -> nothing */
+int verb_account_language(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    struct str key, printed, domain;
+
+    (void)store;
+    int r = get_key(job, cursor_lp(&c), &key, &printed, &domain);
+    struct str language = cursor_lp(&c);
+    if (r < 0)
+        return r;
+    if (language.len > 0 && !str_eq_c(language, "en") && !str_eq_c(language, "ja"))
+        return job_fail(job, -EINVAL, "the language is en or ja, or empty for both");
+    int64_t rows = db_run(job->db, "UPDATE account SET language = ?2 WHERE lookup = ?1",
+                          DB_TEXT(key), DB_TEXT(language));
+    if (rows == 0)
+        return job_fail(job, -ENOENT, "there is no account %.*s", STR_ARG(printed));
+    return rows < 0 ? (int)rows : 0;
+}
+
 /* Drops the bodies that only this account used; in the job's transaction. */
 static int unref_bodies(struct job *job, int64_t account, const char *sql)
 {

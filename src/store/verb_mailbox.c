@@ -171,43 +171,47 @@ int verb_message_list(struct store *store, struct job *job)
     return r < 0 ? r : 0;
 }
 
-static int find_place(struct job *job, uint64_t id, struct body_place *out_place)
+/* Where the text is; `out_prefix` are the bytes at its start that are for mailboxes only. */
+static int find_place(struct job *job, uint64_t id, struct body_place *out_place,
+                      int64_t *out_prefix)
 {
     struct db_stmt *stmt = db_query(
-        job->db, "SELECT segment, place, bytes, crc, state FROM body WHERE id = ?1", DB_INT(id));
+        job->db, "SELECT segment, place, bytes, crc, state, prefix FROM body WHERE id = ?1",
+        DB_INT(id));
     int r = db_step(stmt);
     bool is_damaged = r > 0 && db_column_int(stmt, 4) != 0;
 
-    if (r > 0)
+    if (r > 0) {
         *out_place = (struct body_place){.segment = db_column_int(stmt, 0),
                                          .offset = db_column_int(stmt, 1),
                                          .length = db_column_int(stmt, 2),
                                          .crc = (uint32_t)db_column_int(stmt, 3)};
+        *out_prefix = db_column_int(stmt, 5);
+    }
     db_reset(stmt);
     if (r == 0)
         return job_fail(job, -ENOENT, "there is no such message");
     return is_damaged ? -EBADMSG : MIN(r, 0);
 }
 
-/* message.read: u64 id, u64 from, u32 length -> u64 whole length, the bytes */
-int verb_message_read(struct store *store, struct job *job)
+int message_read_part(struct store *store, struct job *job, const struct message_part *part)
 {
-    struct cursor c = job_args(job);
-    uint64_t id = cursor_u64(&c);
-    int64_t from = (int64_t)cursor_u64(&c), length = cursor_u32(&c);
     struct body_place place = {0};
+    int64_t prefix = 0;
+    int r = 0;
 
-    int r = cursor_finish(&c);
     /* Compaction may move the body between the two looks: then look again. */
     for (int tries = 0; r == 0 && tries < 3; tries++) {
-        r = find_place(job, id, &place);
+        r = find_place(job, part->id, &place, &prefix);
         if (r < 0)
             break;
+        int64_t skip = part->is_relayed ? prefix : 0;
+        int64_t whole = place.length - skip;
         buf_reset(&job->reply);
-        buf_put_u64(&job->reply, (uint64_t)place.length);
-        from = MIN(MAX(from, (int64_t)0), place.length);
-        int64_t part = MIN(MIN(length, (int64_t)READ_PIECE_MAX_BYTES), place.length - from);
-        r = bodies_read(store->bodies, &place, id, from, part, &job->reply);
+        buf_put_u64(&job->reply, (uint64_t)whole);
+        int64_t from = MIN(MAX(part->from, (int64_t)0), whole);
+        int64_t length = MIN(MIN(part->length, (int64_t)READ_PIECE_MAX_BYTES), whole - from);
+        r = bodies_read(store->bodies, &place, part->id, skip + from, length, &job->reply);
         if (r != -ENOENT)
             break;
         r = tries < 2 ? 0 : -EBADMSG;
@@ -215,6 +219,17 @@ int verb_message_read(struct store *store, struct job *job)
     if (r == -EBADMSG)
         return job_fail(job, r, "the stored bytes of this message are damaged");
     return r;
+}
+
+/* message.read: u64 id, u64 from, u32 length -> u64 whole length, the bytes */
+int verb_message_read(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    struct message_part part = {
+        .id = cursor_u64(&c), .from = (int64_t)cursor_u64(&c), .length = cursor_u32(&c)};
+
+    int r = cursor_finish(&c);
+    return r < 0 ? r : message_read_part(store, job, &part);
 }
 
 /* message.append: struct append_request -> u64 uid */

@@ -8,6 +8,7 @@ enum {
     RECEIVER = RPC_ROLE_INBOUND | RPC_ROLE_ACCESS,
     BRINGER = RPC_ROLE_INBOUND | RPC_ROLE_ACCESS | RPC_ROLE_ADMIN,
     ADMIN = RPC_ROLE_ADMIN,
+    SENDER = RPC_ROLE_OUTBOUND,
 };
 
 /* Verbs that belong to a connection (sessions, spool files, reload) have no handler here: server.c
@@ -24,6 +25,27 @@ static const struct verb verbs[STORE_VERB_END] = {
     [STORE_DELIVER] = {"deliver", RECEIVER, VERB_WRITE, .handler = verb_deliver,
                        .prepare_spool = verb_finish_spool},
     [STORE_TRACE_ADD] = {"trace.add", RECEIVER, VERB_LOOP, .handler = verb_trace_add},
+
+    [STORE_QUEUE_BEGIN] = {"queue.begin", SENDER, VERB_WRITE, .handler = verb_queue_begin},
+    [STORE_QUEUE_OPEN] = {"queue.open", SENDER, VERB_WRITE, .handler = verb_queue_open},
+    [STORE_QUEUE_WAIT] = {"queue.wait", SENDER, VERB_LOOP},
+    [STORE_QUEUE_TAKE] = {"queue.take", SENDER, VERB_WRITE, .handler = verb_queue_take},
+    [STORE_QUEUE_READ] = {"queue.read", SENDER, VERB_READ, .handler = verb_queue_read},
+    [STORE_QUEUE_RESULT] = {"queue.result", SENDER, VERB_WRITE, .handler = verb_queue_result},
+    [STORE_QUEUE_CLOSE] = {"queue.close", SENDER, VERB_WRITE, .handler = verb_queue_close},
+    [STORE_QUEUE_ALARMS] = {"queue.alarms", SENDER, VERB_WRITE, .handler = verb_queue_alarms},
+    [STORE_QUEUE_REPORTS] = {"queue.reports", SENDER, VERB_READ, .handler = verb_queue_reports},
+    [STORE_QUEUE_REPORT] = {"queue.report", SENDER, VERB_WRITE, .handler = verb_queue_report},
+    [STORE_QUEUE_LIST] = {"queue.list", ADMIN, VERB_READ, .handler = verb_queue_list},
+    [STORE_QUEUE_ACT] = {"queue.act", ADMIN, VERB_WRITE, .handler = verb_queue_act},
+    [STORE_QUEUE_WHY] = {"queue.why", ADMIN, VERB_READ, .handler = verb_queue_why},
+    [STORE_QUEUE_STATS] = {"queue.stats", ADMIN, VERB_READ, .handler = verb_queue_stats},
+    [STORE_SUPPRESSION_LIST] = {"suppression.list", ADMIN, VERB_READ,
+                                .handler = verb_suppression_list},
+    [STORE_SUPPRESSION_REMOVE] = {"suppression.remove", ADMIN, VERB_WRITE,
+                                  .handler = verb_suppression_remove},
+    [STORE_ACCOUNT_LANGUAGE] = {"account.language", ADMIN, VERB_WRITE,
+                                .handler = verb_account_language},
 
     [STORE_STATUS] = {"status", ADMIN, VERB_READ, .handler = verb_status},
     [STORE_RELOAD] = {"reload", ADMIN, VERB_LOOP},

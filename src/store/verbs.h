@@ -41,12 +41,40 @@ verb_handler verb_message_append;
 verb_handler verb_message_expunge;
 verb_handler verb_message_undelete;
 
+verb_handler verb_queue_begin;
+verb_handler verb_queue_open;
+verb_handler verb_queue_take;
+verb_handler verb_queue_read;
+verb_handler verb_queue_result;
+verb_handler verb_queue_close;
+verb_handler verb_queue_alarms;
+verb_handler verb_queue_reports;
+verb_handler verb_queue_report;
+verb_handler verb_queue_list;
+verb_handler verb_queue_act;
+verb_handler verb_queue_why;
+verb_handler verb_queue_stats;
+verb_handler verb_suppression_list;
+verb_handler verb_suppression_remove;
+verb_handler verb_account_language;
+
 verb_handler verb_status;
 verb_handler verb_backup_begin;
 verb_handler verb_backup_segments;
 verb_handler verb_backup_end;
 verb_handler verb_maintain;
 verb_handler verb_drop_files;
+
+/* A piece of a stored text. */
+struct message_part {
+    uint64_t id;
+    bool is_relayed; /* without the lines that are for mailboxes only */
+    int64_t from, length;
+};
+/* Puts u64 whole length and the bytes into the job's reply. From a read handler. 0; -ENOENT;
+ * -EBADMSG when the bytes are damaged; other negative errno. */
+MUST_CHECK int message_read_part(struct store *store, struct job *job,
+                                 const struct message_part *part);
 
 /* Mailbox rows, shared by delivery and import. All from write handlers. */
 struct mailbox_entry {

@@ -43,6 +43,7 @@ void wire_put_deliver(struct buf *out, const struct deliver_request *request)
     buf_put_lp(out, request->envid);
     buf_put_u8(out, request->ret);
     buf_put_u8(out, request->flags);
+    buf_put_u8(out, (uint8_t)request->priority);
     buf_put_u32(out, request->prefix_bytes);
     buf_put_lp(out, request->summary);
     buf_put_u64(out, request->spool);
@@ -63,6 +64,7 @@ int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_reque
     out->envid = cursor_lp(c);
     out->ret = cursor_u8(c);
     out->flags = cursor_u8(c);
+    out->priority = (int8_t)cursor_u8(c);
     out->prefix_bytes = cursor_u32(c);
     out->summary = cursor_lp(c);
     out->spool = cursor_u64(c);
@@ -70,6 +72,8 @@ int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_reque
     uint32_t count = cursor_u32(c);
     if (cursor_status(c) < 0 || count == 0 || count > WIRE_RECIPIENTS_MAX ||
         !wire_is_plausible_id(out->message_id) || out->session_id >> 63 != 0)
+        return -EBADMSG;
+    if (out->priority < -DELIVER_PRIORITY_MAX || out->priority > DELIVER_PRIORITY_MAX)
         return -EBADMSG;
     if (out->spool == 0 && out->prefix_bytes > out->text.len)
         return -EBADMSG;

@@ -25,6 +25,25 @@ enum store_verb {
     STORE_SPOOL_DROP,
     STORE_DELIVER,
     STORE_TRACE_ADD,
+
+    STORE_QUEUE_BEGIN, /* the outbound worker: see verb_queue.c and queue_wire.h */
+    STORE_QUEUE_OPEN,
+    STORE_QUEUE_WAIT,
+    STORE_QUEUE_TAKE,
+    STORE_QUEUE_READ,
+    STORE_QUEUE_RESULT,
+    STORE_QUEUE_CLOSE,
+    STORE_QUEUE_ALARMS,
+    STORE_QUEUE_REPORTS,
+    STORE_QUEUE_REPORT,
+
+    STORE_QUEUE_LIST, /* administrators: see verb_queue_admin.c */
+    STORE_QUEUE_ACT,
+    STORE_QUEUE_WHY,
+    STORE_QUEUE_STATS,
+    STORE_SUPPRESSION_LIST,
+    STORE_SUPPRESSION_REMOVE,
+    STORE_ACCOUNT_LANGUAGE,
     /* the command line */
     STORE_STATUS,
     STORE_RELOAD,
@@ -78,6 +97,7 @@ enum recipient_kind {
     RECIPIENT_REMOTE,       /* not one of our domains */
     RECIPIENT_UNKNOWN_USER, /* our domain, nobody there */
     RECIPIENT_ALIAS_LOOP,
+    RECIPIENT_SUPPRESSED, /* elsewhere, and refused there for good, again and again */
 };
 
 enum message_flags { /* of message.flags; RFC 3501 section 2.3.2 */
@@ -93,6 +113,20 @@ enum deliver_flags {
     DELIVER_SMTPUTF8 = 1, /* RFC 6531: the next hop must support it too */
     DELIVER_8BIT = 2,
     DELIVER_BINARY = 4,
+    DELIVER_NOTICE = 8, /* one of our own notices: when it fails, postmaster hears of it */
+};
+
+enum deliver_notify { /* bits of NOTIFY, as smtp/params.h has them; 0: not given */
+                      DELIVER_NOTIFY_NEVER = 1,
+                      DELIVER_NOTIFY_SUCCESS = 2,
+                      DELIVER_NOTIFY_FAILURE = 4,
+                      DELIVER_NOTIFY_DELAY = 8,
+};
+
+enum {
+    DELIVER_PRIORITY_MAX = 9,     /* from -9, last, to 9, first */
+    DELIVER_BULK_RECIPIENTS = 50, /* more, and the message waits for others */
+    DELIVER_BULK_PRIORITY = -2,
 };
 
 struct deliver_recipient {
@@ -114,6 +148,7 @@ struct deliver_request {
     struct str envid;
     uint8_t ret;
     uint8_t flags;
+    int8_t priority;
     uint32_t prefix_bytes; /* header lines for mailboxes only, at the start of the text */
     struct str summary;
     uint64_t spool;  /* 0: the text is inline */

@@ -1,0 +1,182 @@
+/* The rows of the queue: see queue_rows.h. */
+#include "store/queue_rows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "conf/route.h"
+#include "conf/value.h"
+#include "store/wire.h"
+
+enum { PAUSE_DEFAULT_MS = 5 * 60 * 1000 };
+
+void queue_route_find(const struct settings *settings, struct str sender, struct str domain,
+                      struct buf *out_text, struct queue_route *out)
+{
+    const struct settings_route *route = route_find(settings, sender, domain);
+
+    buf_reset(out_text);
+    *out = (struct queue_route){
+        .via = route != NULL ? route->via : SETTINGS_VIA_MX, .destination = domain, .text = ""};
+    if (route == NULL)
+        return;
+    if (route->via == SETTINGS_VIA_FAIL)
+        out->text = route->text;
+    if (route->via != SETTINGS_VIA_MX && route->via != SETTINGS_VIA_HOSTS)
+        return;
+    if (route->via == SETTINGS_VIA_MX)
+        buf_put_str(out_text, domain);
+    buf_put_char(out_text, '/');
+    buf_put_c(out_text, route->name);
+    out->destination = buf_str(out_text);
+}
+
+/* A destination that is down is asked again when new mail comes for it, but not before the first
+ * pause has passed since the last attempt. */
+int queue_wake_destination(struct job *job, const struct settings *settings, struct str destination,
+                           int64_t place)
+{
+    int64_t rows = db_run(
+        job->db,
+        "INSERT INTO destination(name, state, due, failures, since, last_attempt, status, why)"
+        " VALUES(?1, 0, ?2, 0, 0, 0, '', '')"
+        " ON CONFLICT(name) DO UPDATE SET"
+        " state = CASE WHEN destination.state = 1 AND destination.failures > 0 THEN 1 ELSE 0 END,"
+        " due = CASE WHEN destination.state = 0 OR destination.failures = 0 THEN excluded.due"
+        " WHEN destination.last_attempt + ?4 > ?3 THEN destination.last_attempt + ?4 ELSE ?3 END"
+        " WHERE (destination.state = 0 AND excluded.due < destination.due)"
+        " OR (destination.state = 1 AND (destination.failures = 0"
+        " OR (destination.due > ?3 AND destination.due > destination.last_attempt + ?4)))",
+        DB_TEXT(destination), DB_INT(place), DB_INT(job->now_ms),
+        DB_INT(queue_pause_ms(settings, 0)));
+
+    job->wakes_queue |= rows > 0;
+    return rows < 0 ? (int)rows : 0;
+}
+
+int64_t queue_pause_ms(const struct settings *settings, uint32_t failures)
+{
+    const struct settings_list *list = &settings->queue_retry;
+    int64_t pause_ms = PAUSE_DEFAULT_MS;
+    uint32_t random = 0;
+
+    if (list->count > 0) {
+        size_t at = MIN((size_t)failures, list->count - 1);
+        if (value_parse_duration(str_from_c(list->items[at]), &pause_ms) < 0)
+            pause_ms = PAUSE_DEFAULT_MS;
+    }
+    int64_t spread_ms = pause_ms * settings->queue_jitter / 100;
+    if (spread_ms <= 0 || getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+        return pause_ms;
+    /* Later only: nobody is asked sooner than the settings say. */
+    return pause_ms + (int64_t)(random % (uint64_t)(spread_ms + 1));
+}
+
+bool queue_wants_report(struct str sender, unsigned flags, unsigned notify,
+                        enum queue_report report)
+{
+    bool is_success = report == QUEUE_REPORT_DELIVERED || report == QUEUE_REPORT_RELAYED;
+
+    if (sender.len == 0)
+        return report == QUEUE_REPORT_FAILED && (flags & DELIVER_NOTICE) != 0;
+    if (notify == 0)
+        return !is_success;
+    if (is_success)
+        return (notify & DELIVER_NOTIFY_SUCCESS) != 0;
+    return (notify &
+            (report == QUEUE_REPORT_DELAYED ? DELIVER_NOTIFY_DELAY : DELIVER_NOTIFY_FAILURE)) != 0;
+}
+
+int queue_remove_recipient(struct job *job, uint64_t message, uint32_t n)
+{
+    int64_t rows = db_run(job->db, "DELETE FROM recipient WHERE queue = ?1 AND n = ?2",
+                          DB_INT(message), DB_INT(n));
+
+    return rows < 0 ? (int)rows : 0;
+}
+
+int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone)
+{
+    int64_t n = 0;
+    int64_t body = 0;
+
+    *out_gone = false;
+    int r = db_get_int(job->db, &n, "SELECT n FROM recipient WHERE queue = ?1 LIMIT 1",
+                       DB_INT(message));
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = db_get_int(job->db, &body, "SELECT body FROM queue WHERE id = ?1", DB_INT(message));
+    if (r <= 0)
+        return r;
+    int64_t rows = db_run(job->db, "DELETE FROM queue WHERE id = ?1", DB_INT(message));
+    if (rows < 0)
+        return (int)rows;
+    *out_gone = true;
+    job->queue_delta--;
+    return store_body_unref(job->db, body, 1);
+}
+
+/* --- suppression --- */
+
+bool suppression_is_about_address(uint16_t code, struct str status, struct str text)
+{
+    static const char *const statuses[] = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"};
+    static const char *const words[] = {"unknown", "no such", "not exist", "not found"};
+
+    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
+        if (str_eq_c(status, statuses[i]))
+            return true;
+    }
+    /* Servers without enhanced codes say it in words only. */
+    if ((code != 550 && code != 551 && code != 553) || !str_eq_c(status, "5.0.0"))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (str_contains_nocase(text, str_from_c(words[i])))
+            return true;
+    }
+    return false;
+}
+
+int suppression_count(struct job *job, const struct settings *settings, struct str address,
+                      struct str reply)
+{
+    if (settings->queue_suppress_after == 0)
+        return 0;
+    int64_t rows =
+        db_run(job->db,
+               "INSERT INTO suppression(address, failures, is_active, first, last, expires, reply)"
+               " VALUES(?1, 1, CASE WHEN ?4 <= 1 THEN 1 ELSE 0 END, ?2, ?2, ?2 + ?3, ?5)"
+               " ON CONFLICT(address) DO UPDATE SET failures = suppression.failures + 1,"
+               " is_active = CASE WHEN suppression.failures + 1 >= ?4 THEN 1 ELSE 0 END,"
+               " last = ?2, expires = ?2 + ?3, reply = ?5",
+               DB_TEXT(address), DB_INT(job->now_ms), DB_INT(settings->queue_suppress_for),
+               DB_INT(settings->queue_suppress_after), DB_TEXT(reply));
+
+    job->changes_suppression = true;
+    return rows < 0 ? (int)rows : 0;
+}
+
+int suppression_forget(struct job *job, struct str address)
+{
+    int64_t rows = db_run(job->db, "DELETE FROM suppression WHERE address = ?1", DB_TEXT(address));
+
+    job->changes_suppression |= rows > 0;
+    return rows < 0 ? (int)rows : 0;
+}
+
+int suppression_find(struct db *db, struct str address, int64_t now_ms, struct buf *out_reply)
+{
+    struct db_stmt *stmt = db_query(db,
+                                    "SELECT reply FROM suppression WHERE address = ?1 AND"
+                                    " is_active = 1 AND expires > ?2",
+                                    DB_TEXT(address), DB_INT(now_ms));
+    int r = db_step(stmt);
+
+    if (r > 0 && out_reply != NULL) {
+        buf_reset(out_reply);
+        buf_put_str(out_reply, db_column_text(stmt, 0));
+    }
+    db_reset(stmt);
+    return r;
+}

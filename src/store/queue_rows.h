@@ -1,0 +1,57 @@
+/*
+ * The rows of the queue: messages, their recipients, the destinations they share.
+ *
+ * A destination is what is delivered over the same connections: "example.com" (by MX),
+ * "example.com/NAME" (by MX, under the route NAME) or "/NAME" (the hosts of the route NAME, for all
+ * domains). Only destinations are scheduled by time; what waits for one that is down is not
+ * touched, however much it is. Within a destination, ready recipients go in the order of `due`
+ * (fair.h).
+ *
+ * All functions run on the writer thread inside a job; failures are negative errno of the database.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "store/queue_wire.h"
+#include "store/store.h"
+#include "store/trace_event.h"
+
+/* Where a recipient's mail goes under the settings in force. */
+struct queue_route {
+    int via;                /* enum settings_via */
+    struct str destination; /* in `text`'s buffer; the domain itself for hold, discard, fail */
+    const char *text;       /* of fail; "" else */
+};
+/* `out_text` (reset first) keeps the destination. */
+void queue_route_find(const struct settings *settings, struct str sender, struct str domain,
+                      struct buf *out_text, struct queue_route *out);
+
+/* Something of this destination became ready at `place`: it will be opened in its turn. */
+MUST_CHECK int queue_wake_destination(struct job *job, const struct settings *settings,
+                                      struct str destination, int64_t place);
+/* The pause after `failures` failed attempts (0: after the first), with jitter, in ms. */
+int64_t queue_pause_ms(const struct settings *settings, uint32_t failures);
+/* Whether a sender wants to hear of this (RFC 3461 section 4.1); the null sender never does, unless
+ * the message is a notice of our own (its failure is for postmaster). */
+bool queue_wants_report(struct str sender, unsigned flags, unsigned notify,
+                        enum queue_report report);
+
+/* Removes the recipient's row. */
+MUST_CHECK int queue_remove_recipient(struct job *job, uint64_t message, uint32_t n);
+/* Removes the message if it has no recipients left; *out_gone says so. */
+MUST_CHECK int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone);
+
+/* A failure for good of this address counts towards its suppression; a success forgets it. */
+MUST_CHECK int suppression_count(struct job *job, const struct settings *settings,
+                                 struct str address, struct str reply);
+MUST_CHECK int suppression_forget(struct job *job, struct str address);
+/* Whether the address is suppressed now: 1, and the last refusal in out_reply (reset first, may be
+ * NULL); 0; negative errno. Also for reader threads. */
+MUST_CHECK int suppression_find(struct db *db, struct str address, int64_t now_ms,
+                                struct buf *out_reply);
+/* Whether a failure says that the address itself is bad (and not the message, the sender or the
+ * route): RFC 3463 X.1.1 to X.1.3, X.1.6, X.1.10, X.2.1. */
+bool suppression_is_about_address(uint16_t code, struct str status, struct str text);

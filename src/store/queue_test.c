@@ -1,0 +1,545 @@
+/*
+ * Tests of the queue through its verbs: what is taken in which order, what a result does to a row,
+ * what a destination that is down costs, what is given back after a crash, who is told. Time is
+ * the test clock.
+ */
+#include "store/store_harness.h"
+
+#include "store/fair.h"
+#include "store/queue_rows.h"
+#include "store/queue_wire.h"
+
+static char clock_path[] = "/tmp/hikyaku-queue-clock-XXXXXX";
+static struct arena arena;
+static struct buf reply;
+
+static int set_up_queue(void **state)
+{
+    int r = set_up(state);
+
+    settings->queue_jitter = 0;
+    buf_init(&reply, 1 << 20);
+    arena_init(&arena, 16 << 20);
+    assert_int_equal(run_texts(STORE_DOMAIN_ADD, "example.jp", NULL, NULL), 0);
+    assert_int_equal(add_account("taro@example.jp"), 0);
+    return r;
+}
+
+static int tear_down_queue(void **state)
+{
+    arena_done(&arena);
+    buf_done(&reply);
+    return tear_down(state);
+}
+
+struct letter {
+    const char *sender;
+    const char *to[4]; /* local@domain */
+    uint8_t notify, flags;
+    int8_t priority;
+};
+
+static uint64_t send_letter(const struct letter *l)
+{
+    struct deliver_recipient to[4];
+    struct deliver_request q = {.message_id = id_make(&ids),
+                                .session_id = 7,
+                                .received_ms = clock_real_ms(),
+                                .sender = str_from_c(l->sender),
+                                .summary = STR("summary"),
+                                .text = STR("Return-Path: <x>\r\nSubject: s\r\n\r\ntext\r\n"),
+                                .prefix_bytes = 18,
+                                .flags = l->flags,
+                                .priority = l->priority,
+                                .recipients = to};
+
+    for (size_t i = 0; i < ARRAY_LEN(l->to) && l->to[i] != NULL; i++) {
+        struct str local, domain;
+        (void)str_cut(str_from_c(l->to[i]), '@', &local, &domain);
+        to[q.recipient_count++] = (struct deliver_recipient){
+            .local = local, .domain = domain, .notify = l->notify, .is_relay = true};
+    }
+    wire_put_deliver(start_args(), &q);
+    assert_int_equal(run_verb(STORE_DELIVER, &args, NULL), 0);
+    return q.message_id;
+}
+
+static uint64_t send_one(const char *to)
+{
+    return send_letter(&(struct letter){.sender = "taro@example.jp", .to = {to}});
+}
+
+static struct queue_opened open_due(uint32_t ready, uint32_t waiting)
+{
+    struct queue_opened opened;
+
+    buf_put_u32(start_args(), ready);
+    buf_put_u32(&args, waiting);
+    assert_int_equal(run_verb(STORE_QUEUE_OPEN, &args, &reply), 0);
+    struct cursor c = cursor_from(arena_str(&arena, buf_str(&reply)));
+    assert_int_equal(queue_get_opened(&c, &arena, &opened), 0);
+    return opened;
+}
+
+static struct queue_batch take(const char *destination, uint32_t messages)
+{
+    struct queue_batch batch;
+
+    buf_put_lp(start_args(), str_from_c(destination));
+    buf_put_u32(&args, messages);
+    buf_put_u32(&args, 1000);
+    assert_int_equal(run_verb(STORE_QUEUE_TAKE, &args, &reply), 0);
+    struct cursor c = cursor_from(arena_str(&arena, buf_str(&reply)));
+    assert_int_equal(queue_get_batch(&c, &arena, &batch), 0);
+    return batch;
+}
+
+static void result(uint64_t id, uint32_t n, enum queue_verdict verdict, const char *status)
+{
+    struct queue_result_recipient to = {.n = n,
+                                        .verdict = (uint8_t)verdict,
+                                        .code = verdict == QUEUE_DELIVERED ? 250 : 550,
+                                        .status = str_from_c(status),
+                                        .text = STR("words of the server"),
+                                        .stage = STR("RCPT")};
+    struct queue_result q = {.message = id,
+                             .at_ms = clock_real_ms(),
+                             .host = STR("mx.elsewhere.example"),
+                             .ip = STR("192.0.2.25"),
+                             .tls = STR("none"),
+                             .recipients = &to,
+                             .count = 1};
+
+    queue_put_result(start_args(), &q);
+    assert_int_equal(run_verb(STORE_QUEUE_RESULT, &args, NULL), 0);
+}
+
+static void lay_down(const char *destination, bool is_down)
+{
+    struct queue_closed d = {.name = str_from_c(destination),
+                             .is_down = is_down,
+                             .status = STR("4.4.1"),
+                             .why = STR("connection refused"),
+                             .at_ms = clock_real_ms()};
+
+    queue_put_closed(start_args(), &d);
+    assert_int_equal(run_verb(STORE_QUEUE_CLOSE, &args, NULL), 0);
+}
+
+/* Opens the one destination that must be due. */
+static void expect_open(const char *name)
+{
+    struct queue_opened o = open_due(10, 10);
+
+    assert_int_equal(o.count, 1);
+    assert_true(str_eq_c(o.destinations[0].name, name));
+}
+
+static void a_letter_is_taken_and_leaves_nothing(void **state)
+{
+    (void)state;
+    uint64_t id = send_one("hanako@elsewhere.example");
+    expect_open("elsewhere.example");
+    assert_int_equal(open_due(10, 10).count, 0);
+    struct queue_batch batch = take("elsewhere.example", 10);
+    assert_int_equal(batch.count, 1);
+    assert_false(batch.has_more);
+    assert_int_equal(batch.messages[0].id, id);
+    assert_true(str_eq_c(batch.messages[0].sender, "taro@example.jp"));
+    assert_int_equal(batch.messages[0].bytes, 20); /* without what is for mailboxes */
+    assert_true(str_eq_c(batch.messages[0].recipients[0].address, "hanako@elsewhere.example"));
+    assert_int_equal(take("elsewhere.example", 10).count, 0);
+    buf_put_u64(start_args(), id);
+    buf_put_u64(&args, 0);
+    buf_put_u32(&args, 1000);
+    assert_int_equal(run_verb(STORE_QUEUE_READ, &args, &reply), 0);
+    assert_memory_equal(reply.ptr + 8, "Subject: s\r\n\r\ntext\r\n", 20);
+    result(id, 0, QUEUE_DELIVERED, "2.0.0");
+    lay_down("elsewhere.example", false);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient"), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM destination"), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM body"), 0);
+    /* Said again, because the answer was lost: nothing. */
+    result(id, 0, QUEUE_DELIVERED, "2.0.0");
+    lay_down("elsewhere.example", false);
+}
+
+static void recipients_at_one_destination_go_together(void **state)
+{
+    (void)state;
+    (void)send_letter(&(struct letter){.sender = "taro@example.jp",
+                                       .to = {"a@elsewhere.example", "b@other.example",
+                                              "c@elsewhere.example", "taro@example.jp"}});
+    assert_int_equal(open_due(10, 10).count, 2);
+    struct queue_batch batch = take("elsewhere.example", 10);
+    assert_int_equal(batch.count, 1);
+    assert_int_equal(batch.messages[0].count, 2);
+    assert_int_equal(take("other.example", 10).messages[0].count, 1);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM message"), 1);
+}
+
+static void a_letter_comes_before_a_bulk_that_came_first(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++)
+        (void)send_letter(&(struct letter){.sender = "bulk@example.jp", .to = {"x@big.example"}});
+    clock_advance_ms(100);
+    uint64_t letter = send_one("y@big.example");
+    expect_open("big.example");
+    struct queue_batch batch = take("big.example", 10);
+    bool is_early = false;
+    for (size_t i = 0; i < batch.count; i++)
+        is_early |= batch.messages[i].id == letter;
+    assert_true(is_early);
+    assert_true(batch.has_more);
+}
+
+static void priorities_order_what_waits(void **state)
+{
+    (void)state;
+    uint64_t last = send_letter(
+        &(struct letter){.sender = "a@example.jp", .to = {"x@big.example"}, .priority = -3});
+    (void)send_letter(&(struct letter){.sender = "b@example.jp", .to = {"x@big.example"}});
+    uint64_t first = send_letter(
+        &(struct letter){.sender = "c@example.jp", .to = {"x@big.example"}, .priority = 3});
+    expect_open("big.example");
+    struct queue_batch batch = take("big.example", 10);
+    assert_int_equal(batch.count, 3);
+    assert_int_equal(batch.messages[0].id, first);
+    assert_int_equal(batch.messages[2].id, last);
+}
+
+static void a_deferral_comes_back_in_its_time(void **state)
+{
+    static const int64_t pauses_min[] = {5, 10, 15, 30, 60, 120, 240, 240, 240};
+
+    (void)state;
+    settings->queue_warn_after = 0;
+    uint64_t id = send_one("hanako@elsewhere.example");
+    for (size_t i = 0; i < ARRAY_LEN(pauses_min); i++) {
+        expect_open("elsewhere.example");
+        assert_int_equal(take("elsewhere.example", 10).count, 1);
+        result(id, 0, QUEUE_DEFER, "4.2.0");
+        lay_down("elsewhere.example", false);
+        clock_advance_ms(pauses_min[i] * 60000 - 5000);
+        assert_int_equal(open_due(10, 10).count, 0);
+        clock_advance_ms(5000);
+    }
+    expect_open("elsewhere.example");
+}
+
+static void what_waits_for_a_destination_that_is_down_is_not_touched(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 200; i++)
+        (void)send_one("x@down.example");
+    for (int attempt = 0; attempt < 3; attempt++) {
+        expect_open("down.example");
+        lay_down("down.example", true);
+        assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE state = 0"), 200);
+        assert_int_equal(get_int("SELECT SUM(attempts) FROM recipient"), 0);
+        clock_advance_ms(30 * 60000);
+    }
+    /* New mail may ask again before the long pause is over, not before the short one. */
+    expect_open("down.example");
+    lay_down("down.example", true);
+    clock_advance_ms(4 * 60000);
+    (void)send_one("y@down.example");
+    assert_int_equal(open_due(10, 10).count, 0);
+    clock_advance_ms(60001);
+    expect_open("down.example");
+    lay_down("down.example", false);
+    assert_int_equal(get_int("SELECT failures FROM destination"), 0);
+    expect_open("down.example");
+}
+
+static void down_destinations_do_not_crowd_out_the_others(void **state)
+{
+    char name[64];
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(name, sizeof(name), "x@down%d.example", i);
+        (void)send_one(name);
+    }
+    while (open_due(50, 50).count > 0)
+        continue;
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(name, sizeof(name), "down%d.example", i);
+        lay_down(name, true);
+    }
+    clock_advance_ms(10 * 60000);
+    (void)send_one("x@up.example");
+    struct queue_opened o = open_due(10, 5);
+    assert_int_equal(o.count, 6);
+    assert_true(str_eq_c(o.destinations[5].name, "up.example"));
+}
+
+static void a_failure_is_reported_once(void **state)
+{
+    struct queue_report_message m;
+
+    (void)state;
+    uint64_t id = send_one("nobody@elsewhere.example");
+    expect_open("elsewhere.example");
+    (void)take("elsewhere.example", 10);
+    result(id, 0, QUEUE_FAIL, "5.1.1");
+    assert_int_equal(run_verb(STORE_QUEUE_REPORTS, start_args(), &reply), 0);
+    struct cursor c = cursor_from(arena_str(&arena, buf_str(&reply)));
+    assert_int_equal(queue_next_report(&c, &arena, &m), 1);
+    assert_int_equal(m.id, id);
+    assert_true(str_eq_c(m.recipients[0].reply, "words of the server"));
+    assert_true(m.recipients[0].is_remote_words);
+    assert_true(str_eq_c(m.recipients[0].remote, "mx.elsewhere.example"));
+    for (int i = 0; i < 2; i++) {
+        struct deliver_recipient to = {.local = STR("taro"), .domain = STR("example.jp")};
+        struct deliver_request notice = {.message_id = id_make(&ids),
+                                         .received_ms = clock_real_ms(),
+                                         .flags = DELIVER_NOTICE,
+                                         .summary = STR("s"),
+                                         .text = STR("notice"),
+                                         .recipients = &to,
+                                         .recipient_count = 1};
+        buf_put_u64(start_args(), id);
+        buf_put_u32(&args, 1);
+        buf_put_u32(&args, 0);
+        buf_put_u8(&args, QUEUE_REPORT_FAILED);
+        buf_put_u8(&args, 1);
+        wire_put_deliver(&args, &notice);
+        assert_int_equal(run_verb(STORE_QUEUE_REPORT, &args, NULL), 0);
+        assert_int_equal(get_int("SELECT COUNT(*) FROM message"), 1);
+    }
+    assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 0);
+}
+
+static void who_wants_to_hear_hears(void **state)
+{
+    static const struct {
+        const char *sender;
+        uint8_t notify, flags;
+        enum queue_report report;
+        bool is_wanted;
+    } cases[] = {
+        {"a@b", 0, 0, QUEUE_REPORT_FAILED, true},
+        {"a@b", 0, 0, QUEUE_REPORT_DELAYED, true},
+        {"a@b", 0, 0, QUEUE_REPORT_RELAYED, false},
+        {"a@b", DELIVER_NOTIFY_NEVER, 0, QUEUE_REPORT_FAILED, false},
+        {"a@b", DELIVER_NOTIFY_SUCCESS, 0, QUEUE_REPORT_RELAYED, true},
+        {"a@b", DELIVER_NOTIFY_SUCCESS, 0, QUEUE_REPORT_FAILED, false},
+        {"a@b", DELIVER_NOTIFY_FAILURE, 0, QUEUE_REPORT_FAILED, true},
+        {"a@b", DELIVER_NOTIFY_FAILURE, 0, QUEUE_REPORT_DELAYED, false},
+        {"a@b", DELIVER_NOTIFY_DELAY, 0, QUEUE_REPORT_DELAYED, true},
+        {"", 0, 0, QUEUE_REPORT_FAILED, false},
+        {"", DELIVER_NOTIFY_SUCCESS, 0, QUEUE_REPORT_DELIVERED, false},
+        {"", 0, DELIVER_NOTICE, QUEUE_REPORT_FAILED, true},
+        {"", 0, DELIVER_NOTICE, QUEUE_REPORT_DELAYED, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(queue_wants_report(str_from_c(cases[i].sender), cases[i].flags,
+                                            cases[i].notify, cases[i].report),
+                         cases[i].is_wanted);
+}
+
+static void age_warns_once_and_then_ends(void **state)
+{
+    (void)state;
+    (void)send_one("x@down.example");
+    expect_open("down.example");
+    lay_down("down.example", true);
+    clock_advance_ms(settings->queue_warn_after + 1000);
+    assert_true(open_due(0, 0).has_alarms);
+    assert_int_equal(run_verb(STORE_QUEUE_ALARMS, start_args(), NULL), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE report = 2 AND state = 0 AND"
+                             " reply = 'connection refused'"),
+                     1);
+    assert_false(open_due(0, 0).has_alarms);
+    clock_advance_ms(settings->queue_lifetime);
+    assert_int_equal(run_verb(STORE_QUEUE_ALARMS, start_args(), NULL), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE report = 1 AND state = 4 AND"
+                             " status = '4.4.7'"),
+                     1);
+}
+
+static void a_new_worker_gets_what_the_old_one_held(void **state)
+{
+    (void)state;
+    (void)send_one("a@one.example");
+    (void)send_one("a@two.example");
+    assert_int_equal(open_due(10, 10).count, 2);
+    assert_int_equal(take("one.example", 10).count, 1);
+    assert_int_equal(take("two.example", 10).count, 1);
+    /* The worker has a new channel and still holds one of them. */
+    buf_put_lp(start_args(), STR("two.example"));
+    assert_int_equal(run_verb(STORE_QUEUE_BEGIN, &args, NULL), 0);
+    expect_open("one.example");
+    assert_int_equal(take("one.example", 10).count, 1);
+    assert_int_equal(take("two.example", 10).count, 0);
+    assert_int_equal(run_verb(STORE_QUEUE_BEGIN, start_args(), NULL), 0);
+    assert_int_equal(open_due(10, 10).count, 2);
+    assert_int_equal(take("two.example", 10).count, 1);
+}
+
+static void hard_bounces_suppress_an_address(void **state)
+{
+    (void)state;
+    settings->queue_suppress_after = 2;
+    for (int i = 0; i < 2; i++) {
+        buf_put_lp(start_args(), STR("nobody"));
+        buf_put_lp(&args, STR("elsewhere.example"));
+        assert_int_equal(run_verb(STORE_RECIPIENT_CHECK, &args, &reply), 0);
+        assert_int_equal(reply.ptr[0], RECIPIENT_REMOTE);
+        uint64_t id = send_one("nobody@elsewhere.example");
+        expect_open("elsewhere.example");
+        (void)take("elsewhere.example", 10);
+        result(id, 0, QUEUE_FAIL, "5.1.1");
+        lay_down("elsewhere.example", false);
+    }
+    buf_put_lp(start_args(), STR("nobody"));
+    buf_put_lp(&args, STR("elsewhere.example"));
+    assert_int_equal(run_verb(STORE_RECIPIENT_CHECK, &args, &reply), 0);
+    assert_int_equal(reply.ptr[0], RECIPIENT_SUPPRESSED);
+    /* Mail that is taken all the same (an alias leads there) is not sent but reported. */
+    (void)send_one("nobody@elsewhere.example");
+    assert_int_equal(open_due(10, 10).count, 0);
+    assert_int_equal(run_texts(STORE_SUPPRESSION_REMOVE, "nobody@elsewhere.example", NULL, &reply),
+                     0);
+    assert_int_equal(reply.ptr[0], 1);
+    (void)send_one("nobody@elsewhere.example");
+    expect_open("elsewhere.example");
+}
+
+static void act(enum queue_action action, const struct queue_filter *filter, uint32_t expected)
+{
+    buf_put_u8(start_args(), (uint8_t)action);
+    queue_put_filter(&args, filter);
+    assert_int_equal(run_verb(STORE_QUEUE_ACT, &args, &reply), 0);
+    struct cursor c = cursor_from(buf_str(&reply));
+    assert_int_equal(cursor_u32(&c), expected);
+}
+
+static size_t list(const struct queue_filter *filter)
+{
+    struct queue_row row;
+    size_t count = 0;
+    int r;
+
+    queue_put_filter(start_args(), filter);
+    buf_put_u32(&args, 100);
+    assert_int_equal(run_verb(STORE_QUEUE_LIST, &args, &reply), 0);
+    struct cursor c = cursor_from(buf_str(&reply));
+    while ((r = queue_next_row(&c, &row)) > 0)
+        count++;
+    assert_int_equal(r, 0);
+    return count;
+}
+
+static void administrators_see_and_change_the_queue(void **state)
+{
+    (void)state;
+    uint64_t id = send_letter(
+        &(struct letter){.sender = "taro@example.jp", .to = {"a@one.example", "b@two.example"}});
+    (void)send_letter(&(struct letter){.sender = "", .to = {"c@one.example"}});
+    struct queue_filter all = {.id = 0}, one = {.id = id}, null = {.sender = STR("<>")};
+    struct queue_filter taro = {.sender = STR("taro@example.jp")};
+    struct queue_filter domain = {.domain = STR("One.Example")},
+                        other = {.domain = STR("ne.example")};
+    struct queue_filter c = {.recipient = STR("c@one.example")};
+    struct queue_filter rest = {.after_id = id, .after_n = 0};
+    assert_int_equal(list(&all), 3);
+    assert_int_equal(list(&one), 2);
+    assert_int_equal(list(&null), 1);
+    assert_int_equal(list(&taro), 2);
+    assert_int_equal(list(&domain), 2);
+    assert_int_equal(list(&other), 0);
+    assert_int_equal(list(&c), 1);
+    assert_int_equal(list(&rest), 2);
+    act(QUEUE_ACT_HOLD, &domain, 2);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE state = 3"), 2);
+    act(QUEUE_ACT_RELEASE, &one, 1);
+    act(QUEUE_ACT_DROP, &null, 1);
+    assert_int_equal(list(&all), 2);
+    act(QUEUE_ACT_BOUNCE, &c, 0);
+    act(QUEUE_ACT_BOUNCE, &one, 2);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE report = 1"), 2);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 1);
+}
+
+static void a_full_queue_takes_no_more(void **state)
+{
+    (void)state;
+    settings->store_max_queue_messages = 1;
+    store->queue_messages = 1;
+    struct deliver_recipient to = {
+        .local = STR("a"), .domain = STR("one.example"), .is_relay = true};
+    struct deliver_request q = {.message_id = id_make(&ids),
+                                .received_ms = clock_real_ms(),
+                                .sender = STR("taro@example.jp"),
+                                .text = STR("text"),
+                                .recipients = &to,
+                                .recipient_count = 1};
+    wire_put_deliver(start_args(), &q);
+    assert_int_equal(run_verb(STORE_DELIVER, &args, NULL), -EBUSY);
+}
+
+static void fair_places_go_round(void **state)
+{
+    struct fair fair;
+    char name[32];
+
+    (void)state;
+    fair_init(&fair);
+    assert_int_equal(fair_place(&fair, STR("a@b"), 0, 1000), 1000);
+    assert_int_equal(fair_place(&fair, STR("a@b"), 0, 1000), 1000 + FAIR_STEP_MS);
+    assert_int_equal(fair_place(&fair, STR("c@d"), 0, 1000), 1000);
+    assert_int_equal(fair_place(&fair, STR(""), 0, 1000), 1000);
+    assert_int_equal(fair_place(&fair, STR(""), 0, 1000), 1000);
+    assert_true(fair_place(&fair, STR("c@d"), 1, 1000) < 1000);
+    for (int i = 0; i < 2 * FAIR_SENDERS_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "s%d@example.jp", i);
+        (void)fair_place(&fair, str_from_c(name), 0, 2000 + i);
+    }
+    assert_true(fair.senders.count <= FAIR_SENDERS_MAX);
+    fair_done(&fair);
+}
+
+#define QUEUE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up_queue, tear_down_queue)
+
+static int use_clock(void **state)
+{
+    (void)state;
+    int fd = mkstemp(clock_path);
+
+    close(fd);
+    return fd < 0 || clock_use_file(clock_path) < 0;
+}
+
+static int remove_clock(void **state)
+{
+    (void)state;
+    return unlink(clock_path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        QUEUE_TEST(a_letter_is_taken_and_leaves_nothing),
+        QUEUE_TEST(recipients_at_one_destination_go_together),
+        QUEUE_TEST(a_letter_comes_before_a_bulk_that_came_first),
+        QUEUE_TEST(priorities_order_what_waits),
+        QUEUE_TEST(a_deferral_comes_back_in_its_time),
+        QUEUE_TEST(what_waits_for_a_destination_that_is_down_is_not_touched),
+        QUEUE_TEST(down_destinations_do_not_crowd_out_the_others),
+        QUEUE_TEST(a_failure_is_reported_once),
+        QUEUE_TEST(who_wants_to_hear_hears),
+        QUEUE_TEST(age_warns_once_and_then_ends),
+        QUEUE_TEST(a_new_worker_gets_what_the_old_one_held),
+        QUEUE_TEST(hard_bounces_suppress_an_address),
+        QUEUE_TEST(administrators_see_and_change_the_queue),
+        QUEUE_TEST(a_full_queue_takes_no_more),
+        cmocka_unit_test(fair_places_go_round),
+    };
+    return cmocka_run_group_tests_name("queue", tests, use_clock, remove_clock);
+}

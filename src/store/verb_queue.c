@@ -1,0 +1,403 @@
+/*
+ * What the outbound worker asks of the queue: destinations to open, messages to take, how it went.
+ *
+ * Destinations and recipients in its hands are leased by their state (ACTIVE, LEASED); there is one
+ * worker, and when it starts, or gets a new channel, what nobody holds is given back (queue.begin).
+ * Everything here is a write in the order of the writer thread, so that a result that was sent
+ * before a crash of the worker is known before its successor takes anything.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "store/queue_rows.h"
+#include "store/store.h"
+#include "store/verbs.h"
+
+enum {
+    PROMOTED_MAX = 1000,  /* deferred recipients that become ready in one take */
+    DOWN_TRACED_MAX = 20, /* messages whose trace tells of a destination that is down */
+};
+
+static int changed(int64_t rows)
+{
+    return rows < 0 ? (int)rows : 0;
+}
+
+/* --- queue.begin --- */
+
+static int give_back(struct job *job, struct str name)
+{
+    int r = changed(db_run(job->db,
+                           "UPDATE recipient SET state = 0 WHERE destination = ?1 AND state = 2",
+                           DB_TEXT(name)));
+
+    job->wakes_queue = true;
+    if (r == 0)
+        r = changed(db_run(job->db, "UPDATE destination SET state = 0, due = ?2 WHERE name = ?1",
+                           DB_TEXT(name), DB_INT(job->now_ms)));
+    return r;
+}
+
+/* The next destination in somebody's hands that is not in the map: 1, 0, negative errno. */
+static int next_abandoned(struct job *job, const struct map *held, struct buf *last)
+{
+    struct db_stmt *stmt = db_query(job->db,
+                                    "SELECT name FROM destination WHERE state = 2 AND name > ?1"
+                                    " ORDER BY name",
+                                    DB_TEXT(buf_str(last)));
+    int r;
+
+    while ((r = db_step(stmt)) > 0 && map_get(held, db_column_text(stmt, 0)) != NULL)
+        continue;
+    struct str name = r > 0 ? arena_str(&job->arena, db_column_text(stmt, 0)) : STR("");
+    db_reset(stmt);
+    buf_reset(last);
+    buf_put_str(last, name);
+    return r;
+}
+
+/* queue.begin: lp names of the destinations that the worker holds -> nothing. Whatever else is
+ * leased belonged to a worker that has died, or to a request whose answer was lost. */
+int verb_queue_begin(struct store *store, struct job *job)
+{
+    static char mark;
+    struct cursor c = job_args(job);
+    struct map held;
+    struct buf last;
+    int r = 1;
+
+    (void)store;
+    map_init(&held, job->payload_bytes / 4 + 1);
+    while (cursor_status(&c) == 0 && cursor_left(&c) > 0)
+        (void)!map_set(&held, cursor_lp(&c), &mark);
+    buf_init(&last, QUEUE_DESTINATION_MAX_BYTES);
+    while (r > 0) {
+        r = next_abandoned(job, &held, &last);
+        if (r > 0) {
+            int given = give_back(job, buf_str(&last));
+            r = given < 0 ? given : 1;
+        }
+    }
+    buf_done(&last);
+    map_done(&held);
+    return r < 0 ? r : cursor_finish(&c);
+}
+
+/* --- queue.open --- */
+
+static int open_some(struct job *job, const char *sql, uint32_t max, struct queue_opened *o)
+{
+    int r = 1;
+
+    max = MIN(max, (uint32_t)(QUEUE_DESTINATIONS_MAX - o->count));
+    struct db_stmt *stmt = db_query(job->db, sql, DB_INT(max), DB_INT(job->now_ms));
+    while ((r = db_step(stmt)) > 0)
+        o->destinations[o->count++] =
+            (struct queue_destination){.name = arena_str(&job->arena, db_column_text(stmt, 0)),
+                                       .failures = (uint32_t)db_column_int(stmt, 1)};
+    return r;
+}
+
+/* What is due later: the next destination, the next message to be looked at as a whole. */
+static int find_next(struct job *job, struct queue_opened *o)
+{
+    int64_t due_ms = INT64_MAX, alarm_ms = INT64_MAX, report = 0;
+    int r = db_get_int(job->db, &due_ms,
+                       "SELECT due FROM destination WHERE state = 1 ORDER BY due LIMIT 1");
+
+    if (r >= 0)
+        r = db_get_int(job->db, &alarm_ms, "SELECT alarm FROM queue ORDER BY alarm LIMIT 1");
+    if (r >= 0)
+        r = db_get_int(job->db, &report, "SELECT 1 FROM recipient WHERE report <> 0 LIMIT 1");
+    o->next_ms = MIN(due_ms, alarm_ms);
+    o->has_alarms = alarm_ms <= job->now_ms;
+    o->has_reports = report != 0;
+    return r < 0 ? r : 0;
+}
+
+/* queue.open: u32 ready destinations, u32 waiting ones -> struct queue_opened */
+int verb_queue_open(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    uint32_t ready = cursor_u32(&c), waiting = cursor_u32(&c);
+    struct queue_opened o = {.generation = job->generation};
+
+    (void)store;
+    if (cursor_finish(&c) < 0)
+        return -EBADMSG;
+    o.destinations = arena_alloc(&job->arena, QUEUE_DESTINATIONS_MAX * sizeof(o.destinations[0]));
+    int r = open_some(job,
+                      "UPDATE destination SET state = 2 WHERE name IN (SELECT name FROM destination"
+                      " WHERE state = 1 AND due <= ?2 ORDER BY due LIMIT ?1)"
+                      " RETURNING name, failures",
+                      waiting, &o);
+    if (r == 0)
+        r = open_some(job,
+                      "UPDATE destination SET state = 2 WHERE name IN (SELECT name FROM destination"
+                      " WHERE state = 0 AND ?2 >= 0 ORDER BY due LIMIT ?1)"
+                      " RETURNING name, failures",
+                      ready, &o);
+    if (r == 0)
+        r = find_next(job, &o);
+    queue_put_opened(&job->reply, &o);
+    return r;
+}
+
+/* --- queue.take --- */
+
+struct taken {
+    uint64_t id;
+    struct queue_recipient to;
+};
+
+/* Recipients whose time has come are ready, in front of the others. */
+static int promote(struct job *job, struct str destination)
+{
+    return changed(db_run(job->db,
+                          "UPDATE recipient SET state = 0 WHERE (queue, n) IN (SELECT queue, n"
+                          " FROM recipient WHERE destination = ?1 AND state = 1 AND due <= ?2"
+                          " ORDER BY due LIMIT ?3)",
+                          DB_TEXT(destination), DB_INT(job->now_ms), DB_INT(PROMOTED_MAX)));
+}
+
+static int select_ready(struct job *job, struct str destination, struct taken *rows, uint32_t max,
+                        uint32_t *out_count)
+{
+    struct db_stmt *stmt =
+        db_query(job->db,
+                 "SELECT queue, n, address, orcpt, notify, attempts FROM recipient"
+                 " WHERE destination = ?1 AND state = 0 ORDER BY due, queue, n LIMIT ?2",
+                 DB_TEXT(destination), DB_INT(max));
+    int r;
+
+    while ((r = db_step(stmt)) > 0) {
+        struct taken *t = &rows[(*out_count)++];
+        t->id = (uint64_t)db_column_int(stmt, 0);
+        t->to = (struct queue_recipient){.n = (uint32_t)db_column_int(stmt, 1),
+                                         .address = arena_str(&job->arena, db_column_text(stmt, 2)),
+                                         .orcpt = arena_str(&job->arena, db_column_text(stmt, 3)),
+                                         .notify = (uint8_t)db_column_int(stmt, 4),
+                                         .attempts = (uint32_t)db_column_int(stmt, 5)};
+    }
+    return r;
+}
+
+static int read_message(struct job *job, struct queue_message *m)
+{
+    struct db_stmt *stmt =
+        db_query(job->db,
+                 "SELECT q.sender, q.envid, q.ret, q.flags, q.created, q.expires, b.bytes, b.prefix"
+                 " FROM queue q JOIN body b ON b.id = q.body WHERE q.id = ?1",
+                 DB_INT(m->id));
+    int r = db_step(stmt);
+
+    if (r > 0) {
+        m->sender = arena_str(&job->arena, db_column_text(stmt, 0));
+        m->envid = arena_str(&job->arena, db_column_text(stmt, 1));
+        m->ret = (uint8_t)db_column_int(stmt, 2);
+        m->flags = (uint8_t)db_column_int(stmt, 3);
+        m->created_ms = db_column_int(stmt, 4);
+        m->expires_ms = db_column_int(stmt, 5);
+        m->bytes = (uint64_t)(db_column_int(stmt, 6) - db_column_int(stmt, 7));
+    }
+    db_reset(stmt);
+    return r;
+}
+
+static int lease(struct job *job, const struct queue_message *m)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < m->count; i++)
+        r = changed(db_run(job->db, "UPDATE recipient SET state = 2 WHERE queue = ?1 AND n = ?2",
+                           DB_INT(m->id), DB_INT(m->recipients[i].n)));
+    return r;
+}
+
+/* Rows without a message would block the others for ever. */
+static int drop_orphans(struct job *job, uint64_t id)
+{
+    LOG(LOG_ERROR, "store.queue-orphan", LOG_ID("message", id),
+        LOG_C("hint", "its recipients are forgotten; look for the message in a backup"));
+    return changed(db_run(job->db, "DELETE FROM recipient WHERE queue = ?1", DB_INT(id)));
+}
+
+/* The next message of the rows: how many rows it took, or negative errno. */
+static int take_message(struct job *job, const struct taken *rows, uint32_t count)
+{
+    uint32_t n = 0;
+    struct queue_message m = {.id = rows[0].id};
+
+    while (n < count && rows[n].id == m.id)
+        n++;
+    m.recipients = arena_alloc(&job->arena, n * sizeof(m.recipients[0]));
+    for (uint32_t i = 0; i < n; i++)
+        m.recipients[i] = rows[i].to;
+    m.count = n;
+    int r = read_message(job, &m);
+    if (r == 0)
+        r = drop_orphans(job, m.id);
+    else if (r > 0)
+        r = lease(job, &m);
+    if (r < 0)
+        return r;
+    if (m.bytes > 0 || m.sender.ptr != NULL)
+        queue_put_message(&job->reply, &m);
+    return (int)n;
+}
+
+/* queue.take: lp destination, u32 messages, u32 recipients -> struct queue_batch */
+int verb_queue_take(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    struct str destination = cursor_lp(&c);
+    uint32_t messages = cursor_u32(&c), recipients = cursor_u32(&c);
+    uint32_t count = 0, at = 0;
+
+    (void)store;
+    if (cursor_finish(&c) < 0 || messages == 0 || messages > QUEUE_BATCH_MESSAGES_MAX ||
+        recipients == 0 || recipients > QUEUE_BATCH_RECIPIENTS_MAX)
+        return -EBADMSG;
+    struct taken *rows = arena_alloc(&job->arena, recipients * sizeof(rows[0]));
+    int r = promote(job, destination);
+    if (r == 0)
+        r = select_ready(job, destination, rows, recipients, &count);
+    buf_put_u8(&job->reply, 0);
+    for (uint32_t i = 0; r >= 0 && i < messages && at < count; i++) {
+        r = take_message(job, &rows[at], count - at);
+        at += r > 0 ? (uint32_t)r : 0;
+    }
+    if (r < 0)
+        return r;
+    job->reply.ptr[0] = at < count || count == recipients;
+    return 0;
+}
+
+/* queue.read: u64 message, u64 from, u32 length -> u64 whole length, the bytes as they are relayed
+ */
+int verb_queue_read(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    struct message_part part = {.id = cursor_u64(&c),
+                                .is_relayed = true,
+                                .from = (int64_t)cursor_u64(&c),
+                                .length = cursor_u32(&c)};
+    int64_t found = 0;
+
+    if (cursor_finish(&c) < 0)
+        return -EBADMSG;
+    /* The worker may read what it is to send, and nothing else. */
+    int r = db_get_int(job->db, &found, "SELECT 1 FROM queue WHERE id = ?1", DB_INT(part.id));
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    return message_read_part(store, job, &part);
+}
+
+/* --- queue.close --- */
+
+static void trace_down(struct job *job, const struct queue_closed *d, uint64_t id,
+                       struct str address, int64_t next_ms)
+{
+    struct buf *t = &job->trace;
+    size_t at = t->len;
+
+    trace_put_event(
+        t, &(struct trace_event){
+               .ref = id, .time_ms = job->now_ms, .event = STR("deferred"), .address = address});
+    trace_put_detail(t, at, "mx", d->host);
+    trace_put_detail(t, at, "status", d->status);
+    trace_put_detail(t, at, "reply", d->why);
+    trace_put_number(t, at, "next", next_ms);
+}
+
+/* The first messages in its order hear of it; the others wait with them. */
+static int trace_waiting(struct job *job, const struct queue_closed *d, int64_t next_ms)
+{
+    struct db_stmt *stmt = db_query(job->db,
+                                    "SELECT queue, address FROM recipient WHERE destination = ?1"
+                                    " AND state = 0 ORDER BY due, queue, n LIMIT ?2",
+                                    DB_TEXT(d->name), DB_INT(DOWN_TRACED_MAX));
+    int r;
+
+    while ((r = db_step(stmt)) > 0)
+        trace_down(job, d, (uint64_t)db_column_int(stmt, 0), db_column_text(stmt, 1), next_ms);
+    return r;
+}
+
+static int close_down(struct store *store, struct job *job, const struct queue_closed *d)
+{
+    int64_t failures = 0;
+    int r = db_get_int(job->db, &failures,
+                       "SELECT failures FROM destination WHERE name = ?1 AND state = 2",
+                       DB_TEXT(d->name));
+
+    if (r <= 0)
+        return r;
+    int64_t next_ms = job->now_ms + queue_pause_ms(store->settings, (uint32_t)failures);
+    next_ms = MAX(next_ms, d->not_before_ms);
+    r = changed(db_run(job->db,
+                       "UPDATE destination SET state = 1, due = ?2, failures = failures + 1,"
+                       " since = CASE WHEN failures = 0 THEN ?3 ELSE since END, last_attempt = ?3,"
+                       " status = ?4, why = ?5 WHERE name = ?1",
+                       DB_TEXT(d->name), DB_INT(next_ms), DB_INT(job->now_ms), DB_TEXT(d->status),
+                       DB_TEXT(d->why)));
+    return r < 0 ? r : trace_waiting(job, d, next_ms);
+}
+
+/* It was reached: what is left is ready, waits for its time, or there is nothing. */
+static int close_up(struct job *job, const struct queue_closed *d)
+{
+    int64_t due = 0;
+    int state = QUEUE_DESTINATION_READY;
+    int r = db_get_int(job->db, &due,
+                       "SELECT due FROM recipient WHERE destination = ?1 AND state = 0"
+                       " ORDER BY due LIMIT 1",
+                       DB_TEXT(d->name));
+
+    if (r == 0) {
+        state = QUEUE_DESTINATION_WAITING;
+        r = db_get_int(job->db, &due,
+                       "SELECT due FROM recipient WHERE destination = ?1 AND state = 1"
+                       " ORDER BY due LIMIT 1",
+                       DB_TEXT(d->name));
+    }
+    if (r < 0)
+        return r;
+    if (r == 0)
+        return changed(
+            db_run(job->db, "DELETE FROM destination WHERE name = ?1", DB_TEXT(d->name)));
+    if (d->not_before_ms > job->now_ms) {
+        state = QUEUE_DESTINATION_WAITING;
+        due = MAX(due, d->not_before_ms);
+    }
+    job->wakes_queue = true;
+    return changed(db_run(job->db,
+                          "UPDATE destination SET state = ?2, due = ?3, failures = 0, since = 0,"
+                          " last_attempt = ?4, status = ?5, why = ?6 WHERE name = ?1",
+                          DB_TEXT(d->name), DB_INT(state), DB_INT(due), DB_INT(job->now_ms),
+                          DB_TEXT(d->status), DB_TEXT(d->why)));
+}
+
+/* queue.close: struct queue_closed -> nothing */
+int verb_queue_close(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    struct queue_closed d;
+
+    int64_t is_open = 0;
+
+    int r = queue_get_closed(&c, &d);
+    if (r == 0)
+        r = db_get_int(job->db, &is_open, "SELECT 1 FROM destination WHERE name = ?1 AND state = 2",
+                       DB_TEXT(d.name));
+    /* Said twice, because the first answer was lost. */
+    if (r <= 0)
+        return r;
+    r = changed(db_run(job->db,
+                       "UPDATE recipient SET state = 0 WHERE destination = ?1 AND state = 2",
+                       DB_TEXT(d.name)));
+    if (r < 0)
+        return r;
+    return d.is_down ? close_down(store, job, &d) : close_up(job, &d);
+}

@@ -125,6 +125,10 @@ static const struct cli_command commands[] = {
     {"trace", "ID | ADDRESS | --since TIME [--limit N]", "what became of a message", cmd_trace,
      CLI_CONNECTS | CLI_JSON, 0, 1, trace_options,
      "ID is that of a message or a session, as replies, headers and the log have it."},
+    {"dns", "NAME [TYPE]", "what the resolver says of a name; without TYPE: where its mail goes",
+     cmd_dns, CLI_JSON, 1, 2, NULL,
+     "Asks by the settings of the file, through a resolver of its own. TYPE: A, AAAA, MX, PTR, TLSA,\n"
+     "TXT. NAME - takes names from standard input, one a line; answers come as they come."},
     {"status", "", "the running server in numbers", cmd_status, CLI_CONNECTS | CLI_JSON, 0, 0, NULL,
      NULL},
     {"reload", "", "let the server read its configuration again", cmd_reload, CLI_CONNECTS, 0, 0,

@@ -15,7 +15,7 @@ cli_command_fn cmd_mailbox_list, cmd_mailbox_show, cmd_mailbox_export, cmd_mailb
 cli_command_fn cmd_mailbox_expunge, cmd_mailbox_undelete;
 cli_command_fn cmd_trace, cmd_status, cmd_reload, cmd_backup, cmd_restore, cmd_version;
 cli_command_fn cmd_config_check, cmd_config_show, cmd_config_sample, cmd_config_man;
-cli_command_fn cmd_config_help;
+cli_command_fn cmd_config_help, cmd_dns;
 
 /* Tables for people, each line behind `indent`. CLI_DONE or CLI_FAILED, said. */
 MUST_CHECK int mailbox_print_list(struct client *client, struct str account, const char *indent);

@@ -17,9 +17,22 @@
 #include "rt/fiber.h"
 #include "svc/control.h"
 #include "svc/inbound/inbound.h"
+#include "svc/outbound/outbound.h"
+#include "svc/resolver/resolver.h"
 #include "svc/store/store_service.h"
 
-enum { TRIM_EVERY_MS = FIBER_TRIM_AFTER_MS, FIRST_MESSAGE_WAIT_S = 30 };
+enum {
+    TRIM_EVERY_MS = FIBER_TRIM_AFTER_MS,
+    FIRST_MESSAGE_WAIT_S = 30,
+    ASK_AGAIN_MS = 1000, /* for a channel */
+};
+
+static const struct service *const services[] = {
+    &inbound_service,
+    &outbound_service,
+    &resolver_service,
+    &store_service,
+};
 
 static struct {
     const struct service *service;
@@ -47,6 +60,14 @@ static int receive(struct control_event *out)
     return r;
 }
 
+static void hand_over(struct control_event *event)
+{
+    if (event->type != CONTROL_RESOLVER_CHANNEL || child.service->uses_resolver)
+        child.service->on_control(event);
+    else if (event->fd >= 0)
+        close(event->fd);
+}
+
 static void on_control_ready(struct loop_watch *w, unsigned ready)
 {
     struct control_event event;
@@ -55,7 +76,7 @@ static void on_control_ready(struct loop_watch *w, unsigned ready)
     (void)w;
     (void)ready;
     while ((r = receive(&event)) == 0)
-        child.service->on_control(&event);
+        hand_over(&event);
     if (r != -EAGAIN && child.watch.fd >= 0) {
         loop_watch_remove(&child.watch);
         child.watch.fd = -1;
@@ -174,10 +195,68 @@ int child_run(const struct service *service)
 
 int svc_child_main(const char *name)
 {
-    if (strcmp(name, inbound_service.name) == 0)
-        return child_run(&inbound_service);
-    if (strcmp(name, store_service.name) == 0)
-        return child_run(&store_service);
+    for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+        if (strcmp(name, services[i]->name) == 0)
+            return child_run(services[i]);
+    }
     fprintf(stderr, "hikyaku: there is no process named %s\n", name);
     return 2;
+}
+
+/* --- channels --- */
+
+/* When the peer has died, the master knows already; when it has cut this worker off, nobody else
+ * does. Asks again until there is a channel. */
+static void ask_for_channel(struct child_link *link)
+{
+    struct buf payload;
+
+    buf_init(&payload, 5);
+    buf_put_u32(&payload, link->number);
+    buf_put_u8(&payload, (uint8_t)link->peer);
+    child_tell_master(CONTROL_CHANNEL_LOST, buf_str(&payload));
+    buf_done(&payload);
+    loop_timer_set(&link->timer, clock_mono_ms() + ASK_AGAIN_MS);
+}
+
+static void on_link_lost(struct rpc_client *c)
+{
+    struct child_link *link = CONTAINER_OF(c, struct child_link, client);
+
+    LOG(LOG_WARNING, "child.channel-lost",
+        LOG_C("to", link->peer == CONTROL_PEER_STORE ? "store" : "resolver"),
+        LOG_INT("channel", link->number));
+    ask_for_channel(link);
+}
+
+static void on_link_timer(struct loop_timer *t)
+{
+    struct child_link *link = CONTAINER_OF(t, struct child_link, timer);
+
+    if (!rpc_client_is_attached(&link->client))
+        ask_for_channel(link);
+}
+
+void child_link_init(struct child_link *link, enum control_peer peer)
+{
+    *link = (struct child_link){.peer = peer, .timer = {.on_fire = on_link_timer}};
+    rpc_client_init(&link->client);
+    link->client.on_lost = on_link_lost;
+}
+
+void child_link_done(struct child_link *link)
+{
+    loop_timer_clear(&link->timer);
+    rpc_client_done(&link->client);
+}
+
+int child_link_take(struct child_link *link, struct control_event *event)
+{
+    link->number = cursor_u32(&event->payload);
+    int r = rpc_client_attach(&link->client, event->fd);
+    if (r < 0)
+        loop_timer_set(&link->timer, clock_mono_ms() + ASK_AGAIN_MS);
+    else
+        loop_timer_clear(&link->timer);
+    return r;
 }

@@ -1,5 +1,7 @@
 /*
  * What the master and its children say to each other over the control socketpair (rt/fdpass.h).
+ *
+ * A child ignores messages that it does not know, and closes the descriptors that come with them.
  */
 #pragma once
 
@@ -7,18 +9,28 @@ enum {
     CONTROL_FD = 3, /* where a child finds its end */
 };
 
+/* Whom a worker has a channel to. */
+enum control_peer {
+    CONTROL_PEER_STORE = 0,
+    CONTROL_PEER_RESOLVER,
+    CONTROL_PEERS, /* how many there are */
+};
+
 enum control_message {
     /* master to child */
-    CONTROL_SETTINGS = 1,  /* encoded settings: first of all, and again after a reload */
-    CONTROL_IDENTITY,      /* u8 slot: what ids are made with */
-    CONTROL_STORE_CHANNEL, /* u32 number, + fd, to a worker: this is its channel to the store now */
-    CONTROL_ADD_CHANNEL,   /* u8 role, + fd, to the store: serve it */
-    CONTROL_LISTEN_RESET,  /* forget the listeners; the new ones follow */
-    CONTROL_LISTEN,        /* + fd: accept connections here */
-    CONTROL_DRAIN,         /* finish what is under way, take nothing new, end */
-    CONTROL_RELOAD_DONE,   /* u64 token, u16 errno, lp text, to the store */
+    CONTROL_SETTINGS = 1,     /* encoded settings: first of all, and again after a reload */
+    CONTROL_IDENTITY,         /* u8 slot: what ids are made with */
+    CONTROL_STORE_CHANNEL,    /* u32 number, + fd, to a worker: its channel to the store from now */
+    CONTROL_RESOLVER_CHANNEL, /* the same to the resolver */
+    CONTROL_ADD_CHANNEL,      /* u8 role, + fd, to the store or the resolver: serve it */
+    CONTROL_LISTEN_RESET,     /* forget the listeners; the new ones follow */
+    CONTROL_LISTEN,           /* + fd: accept connections here */
+    CONTROL_DRAIN,            /* finish what is under way, take nothing new, end */
+    CONTROL_RELOAD_DONE,      /* u64 token, u16 errno, lp text, to the store */
     /* child to master */
     CONTROL_READY = 100,
-    CONTROL_RELOAD,       /* u64 token, from the store: an administrator asks */
-    CONTROL_CHANNEL_LOST, /* u32 number, from a worker: this channel has ended, make a new one */
+    CONTROL_RELOAD, /* u64 token, from the store: an administrator asks */
+    /* u32 number, u8 control_peer, from a worker: this channel has ended, make a new one. Without
+     * the last byte it is the store's. */
+    CONTROL_CHANNEL_LOST,
 };

@@ -60,9 +60,10 @@ class Sink:
             else:
                 self._say(stream, reply or '250 2.0.0 Ok')
                 if not reply or reply[0] == '2':
-                    sender = text[10:] if verb == 'MAIL' else sender
+                    path = text[text.find('<') + 1:text.rfind('>')]
+                    sender = path if verb == 'MAIL' else sender
                     recipients = [] if verb == 'MAIL' else recipients
-                    recipients += [text[8:]] if verb == 'RCPT' else []
+                    recipients += [path] if verb == 'RCPT' else []
 
     def _take(self, stream, sender, recipients):
         self._say(stream, '354 Go on')

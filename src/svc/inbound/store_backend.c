@@ -20,6 +20,11 @@ enum {
     RECIPIENT_WIRE_BYTES = ADDRESS_TEXT_MAX_BYTES + ORCPT_TEXT_MAX_BYTES + 3 * 4 + 2,
 };
 
+_Static_assert((int)SMTP_NOTIFY_NEVER == (int)DELIVER_NOTIFY_NEVER &&
+                   (int)SMTP_NOTIFY_SUCCESS == (int)DELIVER_NOTIFY_SUCCESS &&
+                   (int)SMTP_NOTIFY_FAILURE == (int)DELIVER_NOTIFY_FAILURE &&
+                   (int)SMTP_NOTIFY_DELAY == (int)DELIVER_NOTIFY_DELAY,
+               "NOTIFY is passed on as it is");
 _Static_assert((int)SMTP_RECIPIENTS_MAX == (int)WIRE_RECIPIENTS_MAX,
                "what a session accepts is what the store takes; also the end of the range of "
                "smtp.max_recipients (conf/settings_table.c)");
@@ -73,6 +78,9 @@ static int find_recipient(void *arg, const struct address *address, enum smtp_de
         return 0;
     case RECIPIENT_ALIAS_LOOP:
         *out = SMTP_DESTINATION_LOOP;
+        return 0;
+    case RECIPIENT_SUPPRESSED:
+        *out = SMTP_DESTINATION_SUPPRESSED;
         return 0;
     }
     return -EBADMSG;

@@ -64,8 +64,8 @@ static void become(const struct child_process *child, int control_fd, int null_f
     char *environment[ENVIRONMENT_MAX + 1];
     sigset_t none;
 
-    (void)snprintf(title, sizeof(title), "hikyaku: %s %u", child->service, child->slot);
-    (void)snprintf(service, sizeof(service), "%s", child->service);
+    (void)snprintf(title, sizeof(title), "hikyaku: %s %u", child->kind->service, child->slot);
+    (void)snprintf(service, sizeof(service), "%s", child->kind->service);
     char *const argv[] = {title, option, service, NULL};
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -111,7 +111,7 @@ void child_send(struct child_process *child, uint16_t type, struct str payload, 
         return;
     int r = fdpass_send(child->control.fd, type, payload, fd);
     if (r < 0 && r != -EPIPE && r != -ECONNRESET)
-        LOG(LOG_WARNING, "master.send-failed", LOG_C("child", child->service),
+        LOG(LOG_WARNING, "master.send-failed", LOG_C("child", child->kind->service),
             LOG_INT("child_pid", child->pid), LOG_INT("message", type), LOG_ERR(r));
 }
 
@@ -119,7 +119,7 @@ static void log_end(const struct child_process *child, int wait_status, int64_t 
 {
     bool was_signal = WIFSIGNALED(wait_status);
 
-    LOG(LOG_ERROR, "master.child-died", LOG_C("child", child->service),
+    LOG(LOG_ERROR, "master.child-died", LOG_C("child", child->kind->service),
         LOG_INT("child_pid", child->pid),
         LOG_C("how", was_signal ? strsignal(WTERMSIG(wait_status)) : "exit"),
         LOG_INT("status", was_signal ? WTERMSIG(wait_status) : WEXITSTATUS(wait_status)),

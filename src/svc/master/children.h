@@ -9,10 +9,11 @@
 
 #include "base/str.h"
 #include "rt/loop.h"
-#include "rt/rpc.h"
+#include "svc/control.h"
+#include "svc/master/kinds.h"
 
 enum {
-    CHILDREN_MAX = 32,
+    CHILDREN_MAX = 32, /* slots are ids' */
     RESTART_FIRST_MS = 50,
     RESTART_MAX_MS = 10000,
     RECONNECT_MS = 100,       /* between a worker's loss of its channel and the next one */
@@ -20,16 +21,24 @@ enum {
     LONG_LIFE_MS = 10000,     /* who lived as long starts again without a pause to speak of */
 };
 
+struct child_process;
+
+/* A worker's channel to a peer. */
+struct child_channel {
+    struct child_process *worker;
+    enum control_peer peer;
+    struct loop_timer timer; /* to connect the worker anew */
+    uint32_t number;         /* of its last channel */
+    int64_t connected_ms;
+};
+
 struct child_process {
-    const char *service; /* "store", "inbound", ... */
-    enum rpc_role role;  /* towards the store; 0 for the store itself */
-    unsigned slot;       /* for ids; unique */
-    pid_t pid;           /* 0: not running */
+    const struct child_kind *kind;
+    unsigned slot; /* for ids; unique */
+    pid_t pid;     /* 0: not running */
     struct loop_watch control;
     struct loop_timer restart_timer;
-    struct loop_timer channel_timer; /* to connect a worker to the store anew */
-    uint32_t channel_number;         /* of its last channel */
-    int64_t connected_ms;
+    struct child_channel channels[CONTROL_PEERS];
     int64_t started_ms;
     int64_t pause_ms;
     bool is_ready;

@@ -1,0 +1,53 @@
+/* The table of children: see kinds.h. */
+#include "svc/master/kinds.h"
+
+enum {
+    SLOT_STORE = 0,
+    SLOT_INBOUND = 1, /* up to 24 of them: server.inbound_workers */
+    SLOT_RESOLVER = 25,
+    SLOT_OUTBOUND = 26,
+    SLOT_PICKUP = 27,
+};
+
+static int one(const struct settings *settings)
+{
+    (void)settings;
+    return 1;
+}
+
+static int count_inbound(const struct settings *settings)
+{
+    return settings->server_inbound_workers;
+}
+
+static int none(const struct settings *settings)
+{
+    (void)settings;
+    return 0;
+}
+
+static const struct child_kind kinds[] = {
+    {.service = "store", .stage = CHILD_STAGE_STORE, .first_slot = SLOT_STORE, .count = one},
+    {.service = "resolver",
+     .stage = CHILD_STAGE_RESOLVER,
+     .first_slot = SLOT_RESOLVER,
+     .count = one},
+    {.service = "inbound",
+     .role = RPC_ROLE_INBOUND,
+     .asks_resolver = true,
+     .has_listeners = true,
+     .first_slot = SLOT_INBOUND,
+     .count = count_inbound},
+    {.service = "outbound",
+     .role = RPC_ROLE_OUTBOUND,
+     .asks_resolver = true,
+     .first_slot = SLOT_OUTBOUND,
+     .count = one},
+    {.service = "pickup", .role = RPC_ROLE_ACCESS, .first_slot = SLOT_PICKUP, .count = none},
+};
+
+const struct child_kind *child_kinds(size_t *out_count)
+{
+    *out_count = ARRAY_LEN(kinds);
+    return kinds;
+}

@@ -1,0 +1,32 @@
+/*
+ * The kinds of children: one row says all that the master has to know of a process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "rt/rpc.h"
+
+/* Who ends before whom: the later outlive all who need them. */
+enum child_stage {
+    CHILD_STAGE_WORKERS,
+    CHILD_STAGE_RESOLVER,
+    CHILD_STAGE_STORE,
+    CHILD_STAGES, /* how many there are */
+};
+
+struct child_kind {
+    const char *service; /* "store", "inbound", ...: a struct service of that name */
+    enum rpc_role role;  /* towards the store; 0: it has no channel to the store */
+    bool asks_resolver;  /* has a channel to the resolver */
+    bool has_listeners;  /* gets the sockets of listen.smtp */
+    enum child_stage stage;
+    /* Slots make ids unique; each kind has its own range, so that no setting moves another's. */
+    unsigned first_slot;
+    int (*count)(const struct settings *settings);
+};
+
+/* The rows of CONTROL_PEER_STORE and CONTROL_PEER_RESOLVER come first, in that order, one each. */
+const struct child_kind *child_kinds(size_t *out_count);

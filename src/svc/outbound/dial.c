@@ -1,0 +1,136 @@
+/* Making a connection: see dial.h. */
+#include "svc/outbound/dial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "rt/connect.h"
+#include "svc/outbound/verdict.h"
+
+enum { REPLY_ARENA_BYTES = 256 * 1024, WORDS_MAX_BYTES = 300 };
+
+/* Where to connect from and as whom: the route's wish, else that of all. */
+static const char *wish(const char *of_route, const char *of_all)
+{
+    return of_route != NULL && of_route[0] != '\0' ? of_route : of_all;
+}
+
+static const char *find_ehlo_name(const struct settings *s, const struct settings_route *route)
+{
+    const char *name = wish(route != NULL ? route->ehlo_name : NULL, s->outbound_ehlo_name);
+
+    return name[0] != '\0' ? name : s->server_hostname;
+}
+
+static bool find_source(const struct settings *s, const struct settings_route *route,
+                        enum ip_family family, struct ip_addr *out)
+{
+    const char *v4 = wish(route != NULL ? route->source_ipv4 : NULL, s->outbound_source_ipv4);
+    const char *v6 = wish(route != NULL ? route->source_ipv6 : NULL, s->outbound_source_ipv6);
+    const char *text = family == IP_V4 ? v4 : v6;
+
+    return text[0] != '\0' && ip_parse(str_from_c(text), out) == 0;
+}
+
+static void set_config(struct connection *c, const struct settings *s,
+                       const struct settings_route *route)
+{
+    (void)snprintf(c->ehlo_name, sizeof(c->ehlo_name), "%s", find_ehlo_name(s, route));
+    c->config = (struct smtp_client_config){.ehlo_name = c->ehlo_name,
+                                            .timeouts = {.greeting = s->outbound_greeting_timeout,
+                                                         .command = s->outbound_command_timeout,
+                                                         .data = s->outbound_data_timeout,
+                                                         .block = s->outbound_block_timeout,
+                                                         .final = s->outbound_final_timeout}};
+}
+
+/* Notes why this one failed; what was noted before stays in front. */
+static void note_failure(struct dial_failure *f, const struct connection *c,
+                         const struct smtp_client_reply *reply)
+{
+    char words[WORDS_MAX_BYTES];
+    size_t used = strlen(f->why);
+
+    if (reply->code != 0)
+        (void)snprintf(words, sizeof(words), "%u %.*s", reply->code,
+                       STR_ARG(str_sub(reply->text, 0, 200)));
+    else
+        (void)snprintf(words, sizeof(words), "%s (%s)", verdict_error_text(reply->error),
+                       smtp_client_stage_name(reply->stage));
+    (void)snprintf(f->why + used, sizeof(f->why) - used, "%s%s [%s]: %s", used > 0 ? "; " : "",
+                   c->host, c->ip, words);
+    (void)snprintf(f->host, sizeof(f->host), "%s", c->host);
+    (void)snprintf(f->status, sizeof(f->status), "%s",
+                   reply->code != 0 ? "4.3.2" : verdict_error_status(reply->error));
+    LOG(LOG_INFO, "outbound.host-failed", LOG_C("host", c->host), LOG_C("ip", c->ip),
+        LOG_C("stage", smtp_client_stage_name(reply->stage)), LOG_C("why", words));
+}
+
+/* Yields. 1, 0 with *out_reply, -ECANCELED. */
+static int try_address(struct connection *c, const struct settings *s,
+                       const struct settings_route *route, const struct ip_addr *ip, uint16_t port,
+                       struct arena *arena, struct smtp_client_reply *out_reply)
+{
+    struct ip_addr source;
+    bool has_source = find_source(s, route, ip->family, &source);
+
+    int fd = connect_tcp(ip, port, has_source ? &source : NULL,
+                         clock_mono_ms() + s->outbound_connect_timeout);
+    if (fd == -ECANCELED)
+        return fd;
+    if (fd < 0) {
+        *out_reply = (struct smtp_client_reply){.stage = SMTP_CLIENT_CONNECT, .error = fd};
+        return 0;
+    }
+    if (smtp_client_open(&c->client, fd, &c->config, arena, out_reply) == 0)
+        return 1;
+    return out_reply->error == -ECANCELED ? -ECANCELED : 0;
+}
+
+static int dial_host(const struct settings *s, const struct target *t, size_t index,
+                     unsigned *tries, struct connection **out, struct dial_failure *f)
+{
+    const struct target_host *host = &t->hosts[index];
+    struct smtp_client_reply reply = {.code = 0};
+    struct arena arena;
+    char ip_text[IP_TEXT_BYTES];
+    int r = 0;
+
+    arena_init(&arena, REPLY_ARENA_BYTES);
+    for (size_t i = 0; r == 0 && i < host->address_count && *tries < TARGET_TRIES_MAX; i++) {
+        (*tries)++;
+        struct connection *c = connection_new();
+        c->host_index = index;
+        (void)snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host->name));
+        (void)snprintf(c->ip, sizeof(c->ip), "%s", ip_print(&host->addresses[i], ip_text));
+        set_config(c, s, t->route);
+        r = try_address(c, s, t->route, &host->addresses[i], host->port, &arena, &reply);
+        if (r > 0) {
+            *out = c;
+            break;
+        }
+        if (r == 0)
+            note_failure(f, c, &reply);
+        connection_free(c);
+        arena_done(&arena);
+    }
+    arena_done(&arena);
+    return r;
+}
+
+int dial(const struct settings *settings, const struct target *target, size_t first_host,
+         struct connection **out, struct dial_failure *out_failure)
+{
+    unsigned tries = 0;
+    int r = 0;
+
+    *out = NULL;
+    memset(out_failure, 0, sizeof(*out_failure));
+    (void)snprintf(out_failure->status, sizeof(out_failure->status), "4.4.1");
+    for (size_t i = first_host; r == 0 && i < target->host_count; i++)
+        r = dial_host(settings, target, i, &tries, out, out_failure);
+    return r;
+}

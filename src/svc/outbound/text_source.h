@@ -1,0 +1,32 @@
+/*
+ * The text of a queued message in pieces, as an SMTP transaction takes it: read from the store,
+ * converted to 7 bits where the peer needs that.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "mail/mime_7bit.h"
+
+struct text_source {
+    uint64_t id;
+    uint64_t bytes; /* of the whole text */
+    uint64_t at;
+    struct buf reply;        /* of the store: the piece lies in it */
+    struct mime_7bit *seven; /* once the text was looked at */
+    struct buf converted;
+    size_t taken; /* of the converted bytes */
+    bool has_header_8bit;
+    bool converts; /* to be set after looking */
+    bool has_finished;
+    int conversion; /* after looking: 0 not needed, 1 possible, negative errno: impossible */
+};
+
+void text_source_init(struct text_source *s, uint64_t id, uint64_t bytes);
+void text_source_done(struct text_source *s);
+/* Reads all of it once, to know what it needs. Yields. 0 or negative errno. */
+MUST_CHECK int text_source_look(struct text_source *s);
+/* The next piece: as smtp_client_message.next_piece. Yields. */
+MUST_CHECK int text_source_next(struct text_source *s, struct str *out_piece);

@@ -1,0 +1,127 @@
+/* From replies to verdicts: see verdict.h. */
+#include "svc/outbound/verdict.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct {
+    int error;
+    const char *status;
+    const char *text;
+} errors[] = {
+    {ETIMEDOUT, "4.4.2", "no answer in time"},
+    {ECONNRESET, "4.4.2", "the server closed the connection"},
+    {EPIPE, "4.4.2", "the server closed the connection"},
+    {ENODATA, "4.4.2", "the server closed the connection"},
+    {EPROTO, "4.5.0", "the server's answer is not SMTP"},
+    {EMSGSIZE, "4.5.0", "the server's answer is too long"},
+    {ECONNREFUSED, "4.4.1", "connection refused"},
+    {EHOSTUNREACH, "4.4.1", "no route to the server"},
+    {ENETUNREACH, "4.4.1", "no route to the server's network"},
+    {EADDRNOTAVAIL, "4.4.1", "the configured source address is not an address of this machine"},
+    {EACCES, "4.4.1", "a firewall of this machine forbids the connection"},
+    {EPERM, "4.4.1", "a firewall of this machine forbids the connection"},
+    {EMFILE, "4.3.2", "this machine has too many open files"},
+    {ENOBUFS, "4.3.2", "this machine is short of memory"},
+    {EIO, "4.3.0", "the message cannot be read from the disk"},
+    {EBADMSG, "4.3.0", "the stored message is damaged"},
+    {ECANCELED, "4.3.2", "this server is stopping"},
+};
+
+const char *verdict_error_status(int error)
+{
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        if (errors[i].error == -error)
+            return errors[i].status;
+    }
+    return "4.4.0";
+}
+
+const char *verdict_error_text(int error)
+{
+    for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+        if (errors[i].error == -error)
+            return errors[i].text;
+    }
+    return strerror(-error);
+}
+
+/* RFC 5321 section 4.5.3.1.10: too many recipients was once 552, and is meant to be temporary. */
+static bool is_too_many_recipients(const struct smtp_client_reply *reply)
+{
+    return reply->stage == SMTP_CLIENT_RCPT && reply->code == 552 && !reply->is_local &&
+           (reply->enhanced[0] == '\0' || strcmp(reply->enhanced, "5.5.3") == 0);
+}
+
+/* A reply at the greeting says little about this mail: try later, except 521 and 556 (RFC 7504). */
+static bool is_about_service(const struct smtp_client_reply *reply)
+{
+    bool is_early = reply->stage == SMTP_CLIENT_GREETING || reply->stage == SMTP_CLIENT_EHLO;
+
+    return is_early && reply->code != 521 && reply->code != 556;
+}
+
+static struct queue_result_recipient of_error(const struct smtp_client_reply *reply)
+{
+    return (struct queue_result_recipient){
+        .verdict = QUEUE_DEFER,
+        .status = str_from_c(verdict_error_status(reply->error)),
+        .text = str_from_c(verdict_error_text(reply->error)),
+        .stage = str_from_c(smtp_client_stage_name(reply->stage)),
+    };
+}
+
+/* The peer's own code when its class fits the verdict, else what the verdict is for sure. */
+static struct str status_of(const struct smtp_client_reply *reply, enum queue_verdict verdict,
+                            struct arena *arena)
+{
+    static const char classes[] = {
+        [QUEUE_DELIVERED] = '2', [QUEUE_DEFER] = '4', [QUEUE_FAIL] = '5'};
+    char wanted = classes[verdict];
+
+    if (reply->enhanced[0] == '\0')
+        return str_from_c(verdict == QUEUE_DELIVERED ? "2.0.0"
+                          : verdict == QUEUE_DEFER   ? "4.0.0"
+                                                     : "5.0.0");
+    struct str status = arena_str(arena, str_from_c(reply->enhanced));
+    if (status.ptr[0] == wanted)
+        return status;
+    return str_from_c(arena_printf(arena, "%c%s", wanted, reply->enhanced + 1));
+}
+
+struct queue_result_recipient verdict_of(const struct smtp_client_reply *reply, struct arena *arena)
+{
+    enum queue_verdict verdict = QUEUE_DEFER;
+
+    if (reply->code == 0)
+        return of_error(reply);
+    if (reply->code < 300)
+        verdict = QUEUE_DELIVERED;
+    else if (reply->code >= 500 && !is_too_many_recipients(reply) && !is_about_service(reply))
+        verdict = QUEUE_FAIL;
+    return (struct queue_result_recipient){
+        .verdict = (uint8_t)verdict,
+        .code = reply->is_local ? 0 : reply->code,
+        .status = status_of(reply, verdict, arena),
+        .text = reply->text,
+        .stage = str_from_c(smtp_client_stage_name(reply->stage)),
+    };
+}
+
+bool verdict_may_try_next(const struct smtp_client_reply *reply)
+{
+    if (reply->is_local || reply->error == -ECANCELED)
+        return false;
+    if (reply->code == 0)
+        return reply->stage != SMTP_CLIENT_BODY && reply->error != -EBADMSG && reply->error != -EIO;
+    return reply->code == 421 && reply->stage != SMTP_CLIENT_BODY;
+}
+
+bool verdict_blames_server(const struct smtp_client_reply *reply)
+{
+    if (reply->is_local || reply->error == -ECANCELED || reply->error == -EBADMSG ||
+        reply->error == -EIO)
+        return false;
+    return reply->code == 0 || reply->code == 421 ||
+           (reply->stage == SMTP_CLIENT_MAIL && reply->code >= 400 && reply->code < 500);
+}

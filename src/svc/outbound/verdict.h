@@ -1,0 +1,27 @@
+/*
+ * What a server's reply, or its silence, means for a recipient: delivered, later, or never (RFC
+ * 5321 section 4.2.1, RFC 3463). Pure.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "smtp/client.h"
+#include "store/queue_wire.h"
+
+/* The verdict of a reply for one recipient, with its enhanced code and the words to keep. Texts
+ * live in the arena or are constant. */
+struct queue_result_recipient verdict_of(const struct smtp_client_reply *reply,
+                                         struct arena *arena);
+/* Whether another host of the destination may do better with this recipient: the connection failed,
+ * or the server is not able to serve now; never once the peer may have taken the message. */
+bool verdict_may_try_next(const struct smtp_client_reply *reply);
+/* Whether the failure is the server's, not this message's: several in a row, and it is left alone
+ * for a while. */
+bool verdict_blames_server(const struct smtp_client_reply *reply);
+/* "4.4.1" for an errno of connecting or talking. */
+const char *verdict_error_status(int error);
+/* The failure in words: "the connection timed out". */
+const char *verdict_error_text(int error);

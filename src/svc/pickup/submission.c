@@ -1,0 +1,561 @@
+/*
+ * One mail from its file into the store: see submission.h.
+ *
+ * Once, and only once. The ids of message and notice are in the name of the file, durably, before
+ * the store hears of them; the file goes only after the store has said that it has the message. So
+ * nothing is lost; and what was stored when this process, or the machine, died before the file was
+ * gone is offered again under the same id: the store answers -EEXIST, which means: done. The store
+ * knows an id as long as it has the message: in a mailbox, or in the queue. What has left for
+ * elsewhere before the restart is known no more, and would leave twice; the time for that is the
+ * one between an answer of the store and the next system call here, and the message would have to
+ * be delivered elsewhere before this process, which looks at such files first, is back. An id of
+ * more than a week ago is renewed (drop.c), because the store would not take it.
+ */
+#include "svc/pickup/submission.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "mail/header.h"
+#include "mail/submit.h"
+#include "mail/submit_file.h"
+#include "smtp/data_scan.h"
+#include "svc/pickup/notice.h"
+
+enum {
+    READ_BYTES = 64 * 1024,
+    HEAD_MAX_BYTES = SUBMIT_HEADER_MAX_BYTES + 2 * READ_BYTES,
+    FILE_MAX_BYTES = SUBMIT_ENVELOPE_MAX_BYTES + READ_BYTES,
+    MENDED_MAX_BYTES = 3 * SUBMIT_HEADER_MAX_BYTES,
+    WHY_MAX_BYTES = 256 * 1024,
+    ADDRESS_BYTES = 8192, /* what is kept of one recipient */
+    ENVELOPE_ARENA_BYTES = SUBMIT_RECIPIENTS_MAX * (int)sizeof(struct submit_recipient) + 1024,
+    ARENA_BYTES = SUBMIT_ARENA_BYTES + SUBMIT_ENVELOPE_MAX_BYTES +
+                  SUBMIT_RECIPIENTS_MAX * (ADDRESS_BYTES + (int)sizeof(struct submit_recipient)),
+    QUOTED_MAX_BYTES = 16 * 1024,
+};
+
+/* The head of the message, with line ends of CR LF, and where the rest goes on. */
+struct text {
+    struct data_scan scan;
+    struct buf head;
+    struct submit_header header;
+    struct str quoted; /* the beginning of the header, for a notice */
+};
+
+/* --- what is told --- */
+
+static void say(struct submission *s, struct str what, const char *fmt, ...) ATTR_PRINTF(3, 4);
+
+/* Notes a reason; `what` is the recipient it is about, or empty. */
+static void say(struct submission *s, struct str what, const char *fmt, ...)
+{
+    va_list args;
+    size_t at;
+
+    if (what.len > 0)
+        buf_printf(&s->why, "<%.*s>: ", STR_ARG(what));
+    at = s->why.len;
+    va_start(args, fmt);
+    buf_vprintf(&s->why, fmt, args);
+    va_end(args);
+    struct str text = str_sub(buf_str(&s->why), at, s->why.len);
+    LOG(LOG_INFO, "pickup.refused", LOG_ID("message", s->entry->id), LOG_INT("uid", s->st.st_uid),
+        LOG_C("login", s->user.login), LOG_STR("recipient", what), LOG_STR("why", text));
+    buf_put_char(&s->why, '\n');
+}
+
+static void trace_refusal(struct submission *s)
+{
+    CLEANUP(cleanup_free) char *text = str_dup(str_sub(buf_str(&s->why), 0, LOG_VALUE_MAX_BYTES));
+    struct reply reply = reply_of(550, "5.7.1", text);
+    struct smtp_refusal refusal = {.event = "refused",
+                                   .ref = s->entry->id,
+                                   .session_id = s->entry->id,
+                                   .reply = &reply,
+                                   .stage = "sendmail",
+                                   .peer_text = STR("local"),
+                                   .helo = str_from_c(s->user.login),
+                                   .sender = s->identity.own_text};
+
+    s->backend->refused(s->backend->arg, &refusal);
+}
+
+/* --- reading the file --- */
+
+static uint64_t file_limit(const struct submission *s)
+{
+    return s->settings->smtp_max_message_size + SUBMIT_ENVELOPE_MAX_BYTES;
+}
+
+/* Reads more of the file behind what is there. This waits for the disk, as little else in a fiber
+ * may: the process has nothing else to do, and what was just written is in memory. 1; 0 at the end;
+ * negative errno. The file may grow meanwhile: its size is not what bounds this. */
+static int read_more(struct submission *s)
+{
+    char *room = buf_reserve(&s->file, READ_BYTES);
+
+    if (room == NULL || s->read_bytes > file_limit(s))
+        return -EFBIG;
+    ssize_t n = read(s->fd, room, READ_BYTES);
+    if (n < 0)
+        return errno == EINTR ? 1 : -errno;
+    buf_commit(&s->file, (size_t)n);
+    s->read_bytes += (uint64_t)n;
+    return n > 0;
+}
+
+/* Whether a whole envelope is there. */
+static bool has_envelope(const struct submission *s, size_t *out_bytes)
+{
+    CLEANUP(arena_done) struct arena scratch;
+    struct submit_envelope ignored;
+
+    arena_init(&scratch, ENVELOPE_ARENA_BYTES);
+    return submit_file_parse(buf_str(&s->file), &scratch, &ignored, out_bytes) == 0;
+}
+
+/* 1 when the envelope was read, 0 when there is none, negative errno. Its texts are copied. */
+static int read_envelope(struct submission *s, struct submit_envelope *out)
+{
+    size_t bytes = 0;
+    int r;
+
+    do
+        r = read_more(s);
+    while (r > 0 && !has_envelope(s, &bytes) && s->file.len < SUBMIT_ENVELOPE_MAX_BYTES);
+    if (bytes == 0)
+        return r == -EFBIG ? 0 : MIN(r, 0);
+    struct str copy = arena_str(&s->arena, str_sub(buf_str(&s->file), 0, bytes));
+    buf_consume(&s->file, bytes);
+    return submit_file_parse(copy, &s->arena, out, &bytes) == 0;
+}
+
+static void take_pending(struct submission *s, struct text *t)
+{
+    (void)data_scan_feed(&t->scan, buf_str(&s->file), &t->head);
+    buf_reset(&s->file);
+}
+
+static bool has_header_end(struct str head)
+{
+    for (struct str rest = head; rest.len > 0;) {
+        ptrdiff_t lf = str_find(rest, '\n');
+        if (lf < 0)
+            return false;
+        if (lf == 1 && rest.ptr[0] == '\r')
+            return true;
+        rest = str_sub(rest, (size_t)lf + 1, rest.len);
+    }
+    return false;
+}
+
+/* Reads up to the end of the header, or to where it would be too long. 0 or negative errno. */
+static int read_head(struct submission *s, struct text *t)
+{
+    int r = 1;
+
+    buf_init(&t->head, HEAD_MAX_BYTES + 2 * (READ_BYTES + 8));
+    data_scan_init(&t->scan, DATA_CHUNKED, true);
+    take_pending(s, t);
+    while (r > 0 && !has_header_end(buf_str(&t->head)) && t->head.len < SUBMIT_HEADER_MAX_BYTES) {
+        r = read_more(s);
+        take_pending(s, t);
+    }
+    if (r == 0)
+        data_scan_finish(&t->scan, &t->head);
+    if (r < 0 && r != -EFBIG)
+        return r;
+    submit_header_read(buf_str(&t->head), s->identity.domain, &s->arena, &t->header);
+    t->quoted = arena_str(&s->arena, str_sub(t->header.fields, 0, QUOTED_MAX_BYTES));
+    return 0;
+}
+
+/* --- sender and recipients --- */
+
+/* The address as typed, with the default domain. */
+static enum address_error parse_address(struct submission *s, struct str text, struct address *out)
+{
+    if (str_rfind(text, '@') < 0)
+        text = str_from_c(
+            arena_printf(&s->arena, "%.*s@%.*s", STR_ARG(text), STR_ARG(s->identity.domain)));
+    return address_parse(text, ADDRESS_MAY_BE_UTF8, &s->arena, out);
+}
+
+/* 0; -EPERM when it was said why not; other negative errno. Yields. */
+static int take_sender(struct submission *s, const struct submit_envelope *e)
+{
+    bool may = true;
+
+    s->sender = s->identity.own;
+    if (!e->has_sender)
+        return 0;
+    if (e->sender.len == 0) {
+        s->sender = (struct address){.is_null = true};
+        s->has_null_sender = true;
+        return 0;
+    }
+    struct address wanted;
+    enum address_error error = parse_address(s, e->sender, &wanted);
+    if (error != ADDRESS_OK) {
+        say(s, STR(""), "the sender address \"%.*s\" is none: %s", STR_ARG(e->sender),
+            address_error_text(error));
+        return -EPERM;
+    }
+    int r = identity_may_use(&s->identity, &wanted, &may);
+    if (r < 0)
+        return r;
+    if (may) {
+        s->sender = wanted;
+        return 0;
+    }
+    CLEANUP(buf_done) struct buf his;
+    buf_init(&his, WHY_MAX_BYTES);
+    identity_put_addresses(&s->identity, &his);
+    say(s, STR(""),
+        "5.7.1 the user %s may not send as %.*s, but as: %s; submit.senders in the server's "
+        "configuration gives more addresses",
+        s->user.login, STR_ARG(e->sender), buf_c_str(&his));
+    return -EPERM;
+}
+
+static int find(const struct submission *s, const struct address *a, enum smtp_destination *out)
+{
+    return s->backend->find_recipient(s->backend->arg, a, out);
+}
+
+/* Mail to root and postmaster of this machine is for who looks after it, also where nobody has made
+ * such mailboxes: reports of cron must not be lost. */
+static bool is_caretaker(const struct submission *s, const struct address *a)
+{
+    return identity_is_own_domain(&s->identity, a->domain) &&
+           (str_eq_nocase(a->local, STR("root")) || str_eq_nocase(a->local, STR("postmaster")));
+}
+
+static int locate(const struct submission *s, struct address *a, enum smtp_destination *out)
+{
+    int r = find(s, a, out);
+
+    if (r < 0 || *out == SMTP_DESTINATION_LOCAL)
+        return r;
+    if (is_caretaker(s, a)) {
+        *a = (struct address){.local = STR("postmaster"), .domain = STR("")};
+        return find(s, a, out);
+    }
+    /* The name of this machine is no place elsewhere: mail would come back to it for ever. */
+    if (*out == SMTP_DESTINATION_REMOTE && identity_is_own_domain(&s->identity, a->domain))
+        *out = SMTP_DESTINATION_UNKNOWN_USER;
+    return 0;
+}
+
+/* DSN parameters as SMTP would take them; others are left away. */
+static void take_rcpt_params(struct submission *s, const struct submit_recipient *r,
+                             struct smtp_rcpt_params *out)
+{
+    struct str keyword;
+    bool is_never = (r->notify & SMTP_NOTIFY_NEVER) != 0;
+
+    *out = (struct smtp_rcpt_params){.notify = 0};
+    if (r->orcpt.len > 0) {
+        struct str text = str_from_c(arena_printf(&s->arena, " ORCPT=%.*s", STR_ARG(r->orcpt)));
+        if (smtp_params_parse_rcpt(text, out, &keyword) != SMTP_PARAMS_OK)
+            *out = (struct smtp_rcpt_params){.notify = 0};
+    }
+    out->notify = is_never ? (unsigned)SMTP_NOTIFY_NEVER : r->notify;
+}
+
+/* 0 also when it was said why not. Yields. */
+static int take_recipient(struct submission *s, const struct submit_recipient *wanted)
+{
+    struct smtp_recipient *to = arena_alloc(&s->arena, sizeof(*to));
+    enum smtp_destination destination;
+
+    enum address_error error = parse_address(s, wanted->address, &to->address);
+    if (error != ADDRESS_OK) {
+        say(s, wanted->address, "5.1.3 this is no address: %s", address_error_text(error));
+        return 0;
+    }
+    int r = locate(s, &to->address, &destination);
+    if (r < 0)
+        return r;
+    if (destination == SMTP_DESTINATION_UNKNOWN_USER) {
+        say(s, wanted->address, "5.1.1 there is no such mailbox here; check the spelling");
+        return 0;
+    }
+    if (destination == SMTP_DESTINATION_LOOP) {
+        say(s, wanted->address, "5.4.6 its aliases lead in a circle; tell its postmaster");
+        return 0;
+    }
+    to->is_relay = destination == SMTP_DESTINATION_REMOTE;
+    take_rcpt_params(s, wanted, &to->params);
+    s->params.is_smtputf8 |= to->address.is_utf8;
+    *s->recipients_end = to;
+    s->recipients_end = &to->next;
+    s->recipient_count++;
+    return 0;
+}
+
+static void take_mail_params(struct submission *s, const struct submit_envelope *e)
+{
+    struct str keyword;
+    struct str text = str_from_c(
+        arena_printf(&s->arena, "%s%.*s%s%.*s", e->ret.len > 0 ? " RET=" : "", STR_ARG(e->ret),
+                     e->envid.len > 0 ? " ENVID=" : "", STR_ARG(e->envid)));
+
+    if (smtp_params_parse_mail(text, &s->arena, &s->params, &keyword) != SMTP_PARAMS_OK)
+        s->params = (struct smtp_mail_params){.has_size = false};
+}
+
+/* Yields. 0; -EPERM when it was said why not; other negative errno. */
+static int take_envelope(struct submission *s, const struct submit_envelope *e)
+{
+    take_mail_params(s, e);
+    int r = take_sender(s, e);
+    s->params.is_smtputf8 |= s->sender.is_utf8;
+    for (size_t i = 0; r == 0 && i < e->recipient_count; i++)
+        r = take_recipient(s, &e->recipients[i]);
+    return r == 0 && s->recipient_count == 0 ? -EPERM : r;
+}
+
+/* --- the text --- */
+
+/* Yields. 0 or negative errno. */
+static int judge_authors(struct submission *s, const struct submit_authors *authors, bool *out_may)
+{
+    int r = 0;
+
+    *out_may = authors->is_clean;
+    for (size_t i = 0; r == 0 && *out_may && i < authors->count; i++)
+        r = identity_may_use(&s->identity, &authors->mailboxes[i].address, out_may);
+    return r;
+}
+
+static struct str print(struct submission *s, const struct address *a)
+{
+    struct buf out;
+
+    buf_init(&out, ADDRESS_TEXT_MAX_BYTES);
+    address_print(a, &out);
+    struct str text = arena_str(&s->arena, buf_str(&out));
+    buf_done(&out);
+    return text;
+}
+
+/* Lines that only mailboxes see. Where several are to get it, naming one would tell the others. */
+static void put_prefix(struct submission *s, struct buf *out)
+{
+    buf_put_c(out, "Return-Path: <");
+    buf_put_str(out, print(s, &s->sender));
+    buf_put_c(out, ">\r\n");
+    if (s->recipient_count != 1)
+        return;
+    buf_put_c(out, "Delivered-To: ");
+    buf_put_str(out, print(s, &s->recipients->address));
+    buf_put_c(out, "\r\n");
+}
+
+/* Yields. 0; -EPERM when it was said why not; other negative errno. */
+static int put_header(struct submission *s, const struct text *t, struct str full_name,
+                      struct sink *sink, uint32_t *out_prefix_bytes)
+{
+    CLEANUP(buf_done) struct buf out;
+    char id[ID_TEXT_CHARS + 1], date[CLOCK_TEXT_BYTES];
+    struct submit_author author = {.own = s->identity.own_text,
+                                   .full_name = full_name.len > 0 ? full_name
+                                                                  : str_from_c(s->user.full_name),
+                                   .sender = print(s, &s->sender),
+                                   .default_domain = s->identity.domain,
+                                   .hostname = str_from_c(s->settings->server_hostname),
+                                   .login = str_from_c(s->user.login),
+                                   .uid = s->user.uid,
+                                   .id = id_format(s->entry->id, id),
+                                   .date = clock_format_mail(clock_real_ms(), date)};
+
+    int r = judge_authors(s, &t->header.from, &author.may_use_from);
+    if (r == 0)
+        r = judge_authors(s, &t->header.resent_from, &author.may_use_resent_from);
+    if (r < 0)
+        return r;
+    buf_init(&out, MENDED_MAX_BYTES);
+    put_prefix(s, &out);
+    *out_prefix_bytes = (uint32_t)out.len;
+    submit_header_mend(&t->header, &author, &out);
+    bool is_whole = t->header.body.len == 0 || str_find(t->header.body, '\n') >= 0 ||
+                    t->head.len < SUBMIT_HEADER_MAX_BYTES;
+    if (buf_status(&out) < 0 || !is_whole || t->header.fields.len > SUBMIT_HEADER_MAX_BYTES) {
+        say(s, STR(""), "5.6.0 the header is too long: at most %d bytes", SUBMIT_HEADER_MAX_BYTES);
+        return -EPERM;
+    }
+    return sink_put(sink, buf_str(&out));
+}
+
+/* Yields. 0 or negative errno; -EFBIG when the message is too big. */
+static int put_body(struct submission *s, struct text *t, struct sink *sink)
+{
+    int r = sink_put(sink, t->header.body);
+    int more = 1;
+
+    buf_reset(&t->head);
+    while (r == 0 && more > 0) {
+        more = read_more(s);
+        if (more < 0)
+            return more;
+        take_pending(s, t);
+        if (more == 0)
+            data_scan_finish(&t->scan, &t->head);
+        r = sink_put(sink, buf_str(&t->head));
+        buf_reset(&t->head);
+    }
+    bool is_big = t->scan.content_bytes > s->settings->smtp_max_message_size;
+    return r == 0 && is_big ? -EFBIG : r;
+}
+
+static int check_text(struct submission *s, const struct text *t, const struct sink *sink)
+{
+    const struct mime_facts *facts = mime_scanner_facts(sink->mime);
+
+    if (t->scan.has_nul)
+        say(s, STR(""), "5.6.0 the message has a NUL byte; send it base64-encoded");
+    else if (facts->received_count > (uint32_t)s->settings->smtp_max_received + 1)
+        say(s, STR(""), "5.4.6 mail loop: the message has passed through %u servers",
+            facts->received_count - 1);
+    else
+        return 0;
+    return -EPERM;
+}
+
+static void explain(struct submission *s, int error)
+{
+    if (error == -EFBIG)
+        say(s, STR(""), "5.3.4 the message is too big: at most %llu bytes are taken",
+            (unsigned long long)s->settings->smtp_max_message_size);
+    else if (error == -E2BIG)
+        say(s, STR(""), "5.4.5 the aliases of this message lead to too many mailboxes");
+    else if (error == -EMSGSIZE)
+        say(s, STR(""), "5.5.3 too many recipients with long parameters; send fewer at once");
+}
+
+static bool is_final(int error)
+{
+    return error == -EPERM || error == -EFBIG || error == -E2BIG || error == -EMSGSIZE;
+}
+
+/* --- the whole --- */
+
+static int deliver(struct submission *s, struct text *t, struct sink *sink, uint32_t prefix_bytes)
+{
+    struct smtp_message message = {.id = s->entry->id,
+                                   .session_id = s->entry->id,
+                                   .received_ms = clock_real_ms(),
+                                   .peer_text = STR("local"),
+                                   .helo = str_from_c(s->user.login),
+                                   .sender = &s->sender,
+                                   .params = &s->params,
+                                   .recipients = s->recipients,
+                                   .recipient_count = s->recipient_count,
+                                   .prefix_bytes = prefix_bytes,
+                                   .has_8bit = t->scan.has_8bit};
+
+    int r = sink_deliver(sink, &message);
+    if (r == 0 || r == -EEXIST)
+        LOG(LOG_INFO, r == 0 ? "pickup.accepted" : "pickup.known", LOG_ID("message", s->entry->id),
+            LOG_INT("uid", s->st.st_uid), LOG_C("login", s->user.login),
+            LOG_STR("sender", print(s, &s->sender)), LOG_INT("recipients", s->recipient_count),
+            LOG_INT("bytes", sink->bytes));
+    return r == -EEXIST ? 0 : r;
+}
+
+/* Tells the sender what was noted. Yields. 0 or negative errno. */
+static int tell(struct submission *s, const struct text *t)
+{
+    if (s->why.len == 0 || s->verdict == DROP_FOREIGN)
+        return 0;
+    trace_refusal(s);
+    if (s->has_null_sender)
+        return 0;
+    return notice_send(s, buf_str(&s->why), t->quoted);
+}
+
+/* The notice comes before the message: both are known by their ids when this is done again. */
+static int pass_on(struct submission *s, struct text *t, struct str full_name)
+{
+    uint32_t prefix_bytes = 0;
+    struct sink sink;
+
+    sink_init(&sink, s->backend);
+    int r = put_header(s, t, full_name, &sink, &prefix_bytes);
+    if (r == 0)
+        r = put_body(s, t, &sink);
+    if (r == 0)
+        r = check_text(s, t, &sink);
+    if (r == 0)
+        r = tell(s, t);
+    if (r == 0)
+        r = deliver(s, t, &sink, prefix_bytes);
+    sink_done(&sink);
+    return r;
+}
+
+/* Yields. 0 when it is stored; negative errno: is_final tells which are for good. */
+static int process(struct submission *s, struct text *t)
+{
+    struct submit_envelope envelope;
+
+    if (s->verdict != DROP_GOOD) {
+        say(s, STR(""),
+            s->verdict == DROP_UNREADABLE
+                ? "the file in the spool folder may not be read by the server"
+                : "the file in the spool folder was not made there");
+        return -EPERM;
+    }
+    int r = read_envelope(s, &envelope);
+    if (r == 0)
+        say(s, STR(""), "the file in the spool folder is no mail that sendmail has written");
+    if (r <= 0)
+        return r == 0 ? -EPERM : r;
+    r = take_envelope(s, &envelope);
+    /* Also for the notice, which quotes it. */
+    int head = read_head(s, t);
+    if (r == 0)
+        r = head;
+    return r < 0 ? r : pass_on(s, t, envelope.full_name);
+}
+
+static void init(struct submission *s)
+{
+    s->recipients_end = &s->recipients;
+    arena_init(&s->arena, ARENA_BYTES);
+    buf_init(&s->file, FILE_MAX_BYTES);
+    buf_init(&s->why, WHY_MAX_BYTES);
+    identity_init(&s->identity, s->settings, s->backend, &s->user, &s->arena);
+}
+
+enum submission_end submission_run(struct submission *s)
+{
+    struct text *text = xcalloc(1, sizeof(*text)); /* too large for the stack of a fiber */
+
+    int r = users_find(s->st.st_uid, &s->user);
+    init(s);
+    if (r == 0)
+        r = process(s, text);
+    bool is_refused = is_final(r);
+    int error = r;
+    if (is_refused) {
+        explain(s, r);
+        s->recipient_count = 0; /* nobody gets it: the notice says so */
+        r = tell(s, text);
+    }
+    if (r < 0)
+        LOG(LOG_WARNING, "pickup.later", LOG_ID("message", s->entry->id), LOG_ERR(error));
+    buf_done(&text->head);
+    free(text);
+    buf_done(&s->why);
+    buf_done(&s->file);
+    arena_done(&s->arena);
+    if (r < 0)
+        return SUBMISSION_LATER;
+    return is_refused ? SUBMISSION_REFUSED : SUBMISSION_STORED;
+}

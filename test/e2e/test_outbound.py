@@ -1,0 +1,161 @@
+"""Mail on its way out: delivered, put off, returned, by one server to scripted and real others."""
+import email
+import email.policy
+import re
+
+import pytest
+
+from hikyaku import Server, Session, until
+from sink import Sink
+
+LETTER = 'Subject: 手紙\r\nFrom: taro@example.jp\r\n\r\nこんにちは\r\n.dots\r\n..\r\nend\r\n'
+MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+
+
+def records(*lines):
+    """The value of resolver.local_records."""
+    return '[ ' + ', '.join(f'"{line}"' for line in lines) + ' ]'
+
+
+def sender_settings(port, *lines, **more):
+    """A server that relays for everybody on loopback, with these DNS records and no others."""
+    settings = {
+        'smtp.relay_networks': '[ "127.0.0.0/8" ]',
+        'outbound.port': port,
+        'outbound.private_networks': '[ "127.0.0.0/8" ]',
+        'resolver.local_records': records(*lines),
+        'resolver.forwarders': '[ "127.0.0.1@9" ]',
+        'resolver.trust_anchor_file': '""',
+        'resolver.timeout': '3s',
+        'queue.jitter': 0,
+        'log.level': 'debug',
+    }
+    settings.update({name.replace('__', '.'): value for name, value in more.items()})
+    return settings
+
+
+def submit(server, recipients, sender='taro@example.jp', letter=LETTER, mail='', rcpt=''):
+    """Puts a letter into the queue; the id it was accepted as."""
+    with Session(server.port) as session:
+        session.reply()
+        session.send(b'EHLO client.example\r\n')
+        session.reply()
+        session.send(f'MAIL FROM:<{sender}> BODY=8BITMIME{mail}\r\n'.encode())
+        assert session.reply().startswith('250'), 'MAIL'
+        for recipient in [recipients] if isinstance(recipients, str) else recipients:
+            session.send(f'RCPT TO:<{recipient}>{rcpt}\r\n'.encode())
+            assert session.reply().startswith('250'), recipient
+        session.send(b'DATA\r\n')
+        session.reply()
+        stuffed = re.sub(r'^\.', '..', letter, flags=re.MULTILINE)
+        session.send(stuffed.encode() + b'.\r\n')
+        reply = session.reply()
+        assert reply.startswith('250'), reply
+        return reply.split()[-1]
+
+
+def attempts(server, message):
+    """How many attempts the trace of a message tells of."""
+    events = server.cli_json('trace', message)
+    return sum(e['event'] in ('deferred', 'relayed', 'failed') for e in events)
+
+
+def queue_is_empty(server):
+    """Whether nothing waits any more."""
+    return server.cli_json('status')['queued_messages'] == 0
+
+
+MX_A = ('elsewhere.example 60 MX 10 mx.elsewhere.example',
+        'mx.elsewhere.example 60 A 127.0.0.1')
+
+
+def test_a_letter_goes_out_as_it_came():
+    sink = Sink()
+    with Server(sender_settings(sink.port, *MX_A)) as server:
+        submit(server, ['hanako@elsewhere.example', 'jiro@elsewhere.example'])
+        until(lambda: sink.messages, 10, 'the letter to arrive')
+        sender, recipients, data = sink.messages[0]
+        assert sender == 'taro@example.jp'
+        assert sorted(recipients) == ['hanako@elsewhere.example', 'jiro@elsewhere.example']
+        assert data.endswith(LETTER.encode())
+        assert b'Return-Path' not in data and data.count(b'Received:') == 1
+        until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+        assert 'mx.elsewhere.example' in server.trace('hanako@elsewhere.example')
+
+
+def test_a_deferral_is_tried_again_and_delivered():
+    sink = Sink(replies={'RCPT': '451 4.7.1 Greylisted, come back later'})
+    with Server(sender_settings(sink.port, *MX_A)) as server:
+        message = submit(server, 'hanako@elsewhere.example')
+        until(lambda: 'Greylisted' in server.trace(message), 10, 'the deferral')
+        del sink.replies['RCPT']
+        server.advance(5 * MINUTE)
+        until(lambda: sink.messages, 10, 'the second attempt')
+        until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+def test_a_refusal_comes_back_in_both_languages():
+    sink = Sink(replies={'RCPT': '550 5.1.1 No such user here'})
+    with Server(sender_settings(sink.port, *MX_A)) as server:
+        server.add_account('taro@example.jp')
+        message = submit(server, 'nobody@elsewhere.example')
+        bounce = until(lambda: server.export('taro@example.jp'), 10, 'the bounce')[0]
+        mail = email.message_from_bytes(bounce, policy=email.policy.default)
+        assert mail.get_content_type() == 'multipart/report'
+        human, status, original = mail.iter_parts()
+        text = human.get_content()
+        assert 'No such user here' in text and message in text
+        assert '届' in text and 'nobody@elsewhere.example' in text
+        fields = status.as_string()
+        assert 'Action: failed' in fields and 'Status: 5.1.1' in fields
+        assert 'Remote-MTA: dns; mx.elsewhere.example' in fields
+        assert original.get_content_type() == 'text/rfc822-headers'
+        until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+@pytest.mark.parametrize('lines, status', [
+    (('null.example 60 MX 0 .',), '5.1.10'),
+    (('self.example 60 MX 10 mx.example.jp', 'mx.example.jp 60 A 127.0.0.1'), '5.4.6'),
+    (('void.example 60 MX 10 gone.void.example', 'gone.void.example 60 TXT x'), '5.4.4'),
+])
+def test_domains_that_cannot_take_mail(lines, status):
+    domain = lines[0].split()[0]
+    with Server(sender_settings(9, *lines)) as server:
+        server.add_account('taro@example.jp')
+        submit(server, f'hanako@{domain}')
+        bounce = until(lambda: server.export('taro@example.jp'), 15, 'the bounce')[0]
+        assert f'Status: {status}'.encode() in bounce
+
+
+def test_a_dead_host_and_a_dead_resolver_mean_later():
+    with Server(sender_settings(9, *MX_A)) as server:
+        message = submit(server, 'hanako@elsewhere.example')
+        other = submit(server, 'hanako@unknown.example')
+        until(lambda: 'refused' in server.trace(message), 15, 'connection refused')
+        until(lambda: '4.4.3' in server.trace(other), 30, 'the DNS failure')
+        assert server.cli_json('status')['queued_messages'] == 2
+
+
+def test_five_days():
+    """Attempts at their times, one warning, the end."""
+    sink = Sink(replies={'RCPT': '450 4.2.0 Mailbox busy'})
+    with Server(sender_settings(sink.port, *MX_A)) as server:
+        server.add_account('taro@example.jp')
+        message = submit(server, 'hanako@elsewhere.example')
+        until(lambda: attempts(server, message) == 1, 10, 'the first attempt')
+        ages, age = [], 0
+        for pause in [5, 10, 15, 30, 60, 120] + [240] * 29:
+            server.advance(pause * MINUTE - 2000)
+            assert attempts(server, message) == len(ages) + 1
+            server.advance(2500)
+            age += pause
+            if age >= 5 * 24 * 60:
+                break
+            ages.append(age)
+            until(lambda: attempts(server, message) == len(ages) + 1, 10, f'the attempt at {age}')
+        assert ages[:6] == [5, 15, 30, 60, 120, 240]
+        until(lambda: len(server.export('taro@example.jp')) == 2, 20, 'warning and bounce')
+        warning, bounce = server.export('taro@example.jp')
+        assert b'Action: delayed' in warning and b'Will-Retry-Until' in warning
+        assert b'Action: failed' in bounce and b'Mailbox busy' in bounce
+        until(lambda: queue_is_empty(server), 10, 'the queue to be empty')

@@ -41,9 +41,9 @@ static const struct setting route_rows[] = {
              "sender is told nothing; fail back to the sender."},
     {ROUTE(hosts), .type = SETTING_LIST, .form = &form_host,
      .text_default = "", .min = 0, .max = ROUTE_HOSTS_MAX,
-     .help = "With via = hosts: the hosts to choose from. The port is 25 unless it is given; a host "
-             "of weight 3 is chosen three times as often as one of weight 1; a backup is tried "
-             "only when none of the others can be reached. No MX records are asked for."},
+     .help = "With via = hosts: the hosts to choose from. The port is 25 unless it is given; a "
+             "host of weight 3 is chosen three times as often as one of weight 1; a backup is "
+             "tried only when none of the others can be reached. No MX records are asked for."},
     {ROUTE(text), .type = SETTING_STRING, .form = &form_printable,
      .text_default = "", .min = 0, .max = FAIL_TEXT_MAX_CHARS,
      .help = "With via = fail: what the sender is told."},

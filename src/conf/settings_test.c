@@ -200,8 +200,10 @@ static void unknown_names_get_a_suggestion(void **state)
     assert_errors(HOST "\nsmpt {\n max_errors = x\n deeper { y = 1 }\n}\n",
                   "hikyaku.conf:3: unknown section \"smpt\"; did you mean \"smtp\"?\n");
     assert_errors(HOST "smtp submission { max_errors = 5 }\n",
-                  "hikyaku.conf:2: unknown section \"smtp.submission\"; remove it, or see "
-                  "hikyaku.conf(5) for those there are\n");
+                  "hikyaku.conf:2: section \"smtp\" takes no name; write smtp { ... }\n");
+    assert_errors(HOST "queue { relay_networks = 5 }\n",
+                  "hikyaku.conf:2: unknown setting \"queue.relay_networks\"; did you mean "
+                  "\"smtp.relay_networks\"?\n");
     assert_errors(HOST "\"a\\nb\x80\" = 1\n",
                   "hikyaku.conf:2: unknown setting \"a?b?\"; remove it, or see hikyaku.conf(5) for "
                   "those there are\n");
@@ -271,6 +273,78 @@ static void strings_and_lists_are_checked_item_by_item(void **state)
                   "hikyaku.conf:5: \"smtp.relay_networks\" has \"10.0.0.0/8\" twice; remove one\n"
                   "hikyaku.conf:7: \"listen.smtp\" has \"*:25\", which cannot be used; write both "
                   "\"0.0.0.0:25\" and \"[::]:25\"\n");
+}
+
+static void sending_and_waiting_have_the_promised_defaults(void **state)
+{
+    static const char *const pauses[] = {"5min", "10min", "15min", "30min", "1h", "2h", "4h"};
+    struct settings *s = settings_defaults();
+
+    (void)state;
+    assert_int_equal(s->queue_retry.count, ARRAY_LEN(pauses));
+    for (size_t i = 0; i < ARRAY_LEN(pauses); i++)
+        assert_string_equal(s->queue_retry.items[i], pauses[i]);
+    assert_int_equal(s->queue_lifetime, 5 * 86400000LL);
+    assert_int_equal(s->queue_warn_after, 4 * 3600000);
+    assert_int_equal(s->queue_languages, SETTINGS_LANGUAGES_BOTH);
+    assert_int_equal(s->outbound_families, SETTINGS_FAMILIES_IPV4_FIRST);
+    assert_int_equal(s->outbound_port, 25);
+    /* RFC 5321 section 4.5.3.2 */
+    assert_int_equal(s->outbound_greeting_timeout, 300000);
+    assert_int_equal(s->outbound_command_timeout, 300000);
+    assert_int_equal(s->outbound_data_timeout, 120000);
+    assert_int_equal(s->outbound_block_timeout, 180000);
+    assert_int_equal(s->outbound_final_timeout, 600000);
+    assert_string_equal(s->resolver_trust_anchor_file, "/usr/share/dns/root.key");
+    assert_int_equal(s->resolver_cache_size, 16 << 20);
+    assert_int_equal(s->submit_trusted_users.count, 1);
+    assert_string_equal(s->submit_trusted_users.items[0], "root");
+    settings_free(s);
+    s = load_good(STR(HOST "outbound { families = IPV6_ONLY; ehlo_name = \"\" }\n"
+                           "queue { languages = japanese; retry = [ 1s, 1s, 7d ] }\n"
+                           "resolver.trust_anchor_file = \"\"\nsubmit.spool_dir = \"\"\n"));
+    assert_int_equal(s->outbound_families, SETTINGS_FAMILIES_IPV6);
+    assert_int_equal(s->queue_languages, SETTINGS_LANGUAGES_JAPANESE);
+    assert_int_equal(s->queue_retry.count, 3);
+    assert_string_equal(s->submit_spool_dir, "");
+    settings_free(s);
+}
+
+static void composed_texts_are_checked_item_by_item(void **state)
+{
+    (void)state;
+    assert_errors(
+        HOST "resolver {\n"
+             "  forwarders = [ \"192.0.2.53:5353\" ]\n"
+             "  stub_zones = corp.example\n"
+             "  local_records = \"osaka.example 60 MX\"\n"
+             "}\n"
+             "queue { retry = [] }\n"
+             "queue { retry = 8d }\n"
+             "outbound { source_ipv4 = \"::1\" }\n"
+             "submit { senders = [ \"www-data shop@example.org\", \"www-data shop\" ] }\n",
+        "hikyaku.conf:3: \"resolver.forwarders\" has \"192.0.2.53:5353\", which cannot be used; "
+        "write \"192.0.2.53@5353\"\n"
+        "hikyaku.conf:4: \"resolver.stub_zones\" has \"corp.example\", which cannot be used; write "
+        "\"ZONE ADDRESS\" or \"ZONE ADDRESS@PORT\", such as \"corp.example 10.0.0.53\"\n"
+        "hikyaku.conf:5: \"resolver.local_records\" has \"osaka.example 60 MX\", which cannot be "
+        "used; write \"NAME TYPE DATA\" or \"NAME TTL TYPE DATA\" as in a zone file, such as "
+        "\"osaka.example 60 MX 10 mx.osaka.example\"\n"
+        "hikyaku.conf:7: \"queue.retry\" has no values; write at least 1\n"
+        "hikyaku.conf:8: \"queue.retry\" is set twice, first on line 7; put all its values into "
+        "one "
+        "list\n"
+        "hikyaku.conf:9: \"outbound.source_ipv4\" is \"::1\", which cannot be used; write an IPv4 "
+        "address of this machine, such as 192.0.2.1, or \"\"\n"
+        "hikyaku.conf:10: \"submit.senders\" has \"www-data shop\", which cannot be used; write "
+        "\"LOGIN ADDRESS\", such as \"www-data shop@example.org\"\n");
+    assert_errors(HOST "queue.retry = 8d\n",
+                  "hikyaku.conf:2: \"queue.retry\" has \"8d\", which cannot be used; write a "
+                  "duration from 1s to 7d\n");
+    assert_errors(HOST "outbound.max_connections = 5\n",
+                  "hikyaku.conf:2: \"outbound.max_connections_per_destination\" is 20 and "
+                  "\"outbound.max_connections\" is 5: one destination cannot have more connections "
+                  "than all together; lower the first or raise the second\n");
 }
 
 static void settings_are_given_once(void **state)
@@ -347,12 +421,12 @@ static void mistakes_of_syntax_have_their_line(void **state)
         {".exclude \"x\"\n",
          "hikyaku.conf:1: unexpected \".exclude\" where a name should be; the only line that may "
          "begin with a dot is .include \"FILE\"\n"},
-        {".include(try=true) \"x\"\n",
-         "hikyaku.conf:1: unexpected \"(try=true)\" after .include; write .include \"FILE\" "
-         "without options\n"},
+        {".include(priority=1) \"x\"\n",
+         "hikyaku.conf:1: unexpected \"(priority=1)\" after .include; write .include \"FILE\", or "
+         ".include(try=true) \"FILE\" for one that may be missing\n"},
         {".include\n",
-         "hikyaku.conf:1: unexpected end of the line after .include; write .include \"FILE\" "
-         "without options\n"},
+         "hikyaku.conf:1: unexpected end of the line after .include; write .include \"FILE\", or "
+         ".include(try=true) \"FILE\" for one that may be missing\n"},
         {"\n.include \"none.conf\"\n",
          "hikyaku.conf:2: \"none.conf\" cannot be read: No such file or directory; correct the "
          "path, the rights of the file or this line\n"},
@@ -387,6 +461,27 @@ static void included_files_count_as_if_written_there(void **state)
     write_file("more.conf", STR("\n.include \"more.conf\"\n"));
     assert_errors(HOST ".include \"more.conf\"\n",
                   "more.conf:2: files are included more than 8 deep; does one include itself?\n");
+}
+
+static void optional_files_may_be_missing_and_no_more(void **state)
+{
+    (void)state;
+    struct settings *s = load_good(STR(HOST ".include(try=true) \"none.conf\"\n"
+                                            ".include(try=true)\"hikyaku.conf/none.conf\"\n"
+                                            "log { .include(try=true) \"none.conf\"\n"
+                                            "level = debug }"));
+    assert_int_equal(s->log_level, LOG_DEBUG);
+    settings_free(s);
+    write_file("more.conf", STR("smtp.max_errors = 7\n"));
+    s = load_good(STR(HOST ".include(try=true) \"more.conf\"\n"));
+    assert_int_equal(s->smtp_max_errors, 7);
+    settings_free(s);
+    write_file("more.conf", STR("smtp.max_errors = 0\n"));
+    assert_errors(HOST ".include(try=true) \"more.conf\"\n.include(try=true) \".\"\n",
+                  "hikyaku.conf:3: \".\" cannot be read: Is a directory; correct the path, the "
+                  "rights of the file or this line\n"
+                  "more.conf:1: \"smtp.max_errors\" is \"0\", which is out of range; write a whole "
+                  "number from 1 to 1000\n");
 }
 
 static void files_that_cannot_be_read_give_their_errno(void **state)
@@ -656,7 +751,10 @@ int main(void)
         TEST(the_hostname_must_be_set),
         TEST(mistakes_of_syntax_have_their_line),
         TEST(included_files_count_as_if_written_there),
+        TEST(optional_files_may_be_missing_and_no_more),
         TEST(files_that_cannot_be_read_give_their_errno),
+        TEST(sending_and_waiting_have_the_promised_defaults),
+        TEST(composed_texts_are_checked_item_by_item),
         TEST(at_most_twenty_errors_are_told),
         TEST(bounds_hold_against_hostile_files),
         TEST(the_sample_loads_as_the_defaults),

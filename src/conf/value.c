@@ -467,7 +467,11 @@ bool value_is_domain_pattern(struct str s)
 
 bool value_is_sender_pattern(struct str s)
 {
-    return str_eq(s, STR("<>")) || value_is_domain_pattern(s) || is_mailbox(s);
+    /* "*@example.org" would match only a user of that name, which nobody means. */
+    bool is_all_of_domain = str_has_prefix(s, STR("*@"));
+
+    return str_eq(s, STR("<>")) || value_is_domain_pattern(s) ||
+           (is_mailbox(s) && !is_all_of_domain);
 }
 
 bool value_is_section_label(struct str s)

@@ -1,13 +1,17 @@
 /*
  * Fuzz target for all that src/conf reads. The first byte chooses: a value through every parser, a
- * whole file through the syntax, or bytes through settings_decode. What parses must print to
- * something that parses to the same.
+ * whole file through the syntax or all the way to settings, or bytes through settings_decode. What
+ * parses must print to something that parses to the same.
  */
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "conf/report.h"
+#include "conf/route.h"
 #include "conf/scan.h"
 #include "conf/settings.h"
 #include "conf/suggest.h"
@@ -63,6 +67,32 @@ static void try_names(struct str text)
     (void)suggest_distance(text, STR("smtp.max_message_size"), 3);
 }
 
+/* What is said to be of a form keeps its promises: numbers in range, names inside the text. */
+static void try_composed(struct str text)
+{
+    struct value_server server;
+    struct value_stub stub;
+    struct value_host host;
+    struct value_sender sender;
+
+    if (value_parse_server(text, &server) == 0)
+        ASSERT(server.port > 0 && server.address[0] != '\0');
+    if (value_parse_stub(text, &stub) == 0)
+        ASSERT(stub.zone.len > 0 && stub.zone.len < text.len && stub.server.port > 0);
+    if (value_parse_host(text, &host) == 0) {
+        ASSERT(host.name.len > 0 && host.name.len <= text.len && host.port > 0);
+        ASSERT(host.weight >= 1 && host.weight <= VALUE_WEIGHT_MAX);
+    }
+    if (value_parse_sender(text, &sender) == 0)
+        ASSERT(value_is_user(sender.login) && str_find(sender.address, '@') > 0);
+    if (value_is_domain_pattern(text))
+        ASSERT(value_is_sender_pattern(text));
+    (void)value_is_record(text);
+    (void)value_is_section_label(text);
+    (void)route_pattern_matches(text, STR("a.example.org"));
+    (void)route_pattern_matches(STR("*.example.org"), text);
+}
+
 /* The path lies where nothing can be included from. */
 static void try_file(struct str text)
 {
@@ -81,6 +111,48 @@ static void try_file(struct str text)
     buf_done(&b);
     report_done(&report);
     scan_done(&scan);
+}
+
+static struct settings *load(struct str text)
+{
+    struct settings *s;
+    struct buf errors;
+    char path[64];
+    CLEANUP(cleanup_close) int fd = memfd_create("fuzz.conf", MFD_CLOEXEC);
+
+    ASSERT(fd >= 0 && write(fd, text.ptr, text.len) == (ssize_t)text.len);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    buf_init(&errors, REPORT_MAX_BYTES);
+    int rc = settings_load(path, &s, &errors);
+    ASSERT((rc == 0) == (errors.len == 0) && (rc == 0) == (s != NULL));
+    buf_done(&errors);
+    return s;
+}
+
+/* What loads must print to a file that loads as the same. Nothing is included from anywhere. */
+static void try_load(struct str text)
+{
+    struct buf printed, first, second;
+
+    if (str_contains_nocase(text, STR(".include")))
+        return;
+    struct settings *s = load(text);
+    if (s == NULL)
+        return;
+    buf_init(&printed, 4 * REPORT_MAX_BYTES);
+    buf_init(&first, 4 * REPORT_MAX_BYTES);
+    buf_init(&second, 4 * REPORT_MAX_BYTES);
+    settings_print(s, &printed);
+    settings_encode(s, &first);
+    settings_free(s);
+    s = load(buf_str(&printed));
+    ASSERT(s != NULL);
+    settings_encode(s, &second);
+    ASSERT(str_eq(buf_str(&first), buf_str(&second)));
+    settings_free(s);
+    buf_done(&printed);
+    buf_done(&first);
+    buf_done(&second);
 }
 
 static void try_wire(struct str text)
@@ -105,11 +177,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         return 0;
     if (bytes[0] == 'F') {
         try_file(str_sub(text, 1, len));
+    } else if (bytes[0] == 'L') {
+        try_load(str_sub(text, 1, len));
     } else if (bytes[0] == 'W') {
         try_wire(str_sub(text, 1, len));
     } else {
         try_numbers(text);
         try_names(text);
+        try_composed(text);
     }
     return 0;
 }

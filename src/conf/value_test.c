@@ -314,6 +314,229 @@ static void suggestion_is_the_nearest_name(void **state)
     assert_null(suggest_nearest(STR("max_errors"), names, 0, 3));
 }
 
+static void servers_are_addresses_with_or_without_a_port(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        const char *address;
+        bool is_ipv6;
+        uint16_t port;
+    } rows[] = {
+        {"192.0.2.53", 0, "192.0.2.53", false, 53},
+        {"192.0.2.53@5353", 0, "192.0.2.53", false, 5353},
+        {"2001:db8::53", 0, "2001:db8::53", true, 53},
+        {"::1@65535", 0, "::1", true, 65535},
+        {"::1@65536", -ERANGE, "", false, 0},
+        {"::1@0", -ERANGE, "", false, 0},
+        {"::1@", -EINVAL, "", false, 0},
+        {"::1@053", -EINVAL, "", false, 0},
+        {"[::1]", -EINVAL, "", false, 0},
+        {"192.0.2.53:53", -EINVAL, "", false, 0},
+        {"192.0.2", -EINVAL, "", false, 0},
+        {"dns.example", -EINVAL, "", false, 0},
+        {"@53", -EINVAL, "", false, 0},
+        {"", -EINVAL, "", false, 0},
+        {"1.1.1.1@53@53", -EINVAL, "", false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct value_server server;
+        int rc = value_parse_server(str_from_c(rows[i].text), &server);
+        if (rc != rows[i].rc)
+            fail_msg("%s gives %d", rows[i].text, rc);
+        if (rc < 0)
+            continue;
+        assert_string_equal(server.address, rows[i].address);
+        assert_int_equal(server.is_ipv6, rows[i].is_ipv6);
+        assert_int_equal(server.port, rows[i].port);
+    }
+}
+
+static void stub_zones_are_a_zone_and_a_server(void **state)
+{
+    struct value_stub stub;
+
+    (void)state;
+    assert_int_equal(value_parse_stub(STR("Corp.example. 10.0.0.53@54"), &stub), 0);
+    assert_true(str_eq(stub.zone, STR("Corp.example.")));
+    assert_string_equal(stub.server.address, "10.0.0.53");
+    assert_int_equal(stub.server.port, 54);
+    assert_int_equal(value_parse_stub(STR("  corp   ::1  "), &stub), 0);
+    assert_true(str_eq(stub.zone, STR("corp")));
+    assert_int_equal(value_parse_stub(STR(". ::1"), &stub), 0);
+    assert_int_equal(value_parse_stub(STR("2.0.192.in-addr.arpa ::1"), &stub), 0);
+    assert_int_equal(value_parse_stub(STR("corp.example"), &stub), -EINVAL);
+    assert_int_equal(value_parse_stub(STR("corp..example ::1"), &stub), -EINVAL);
+    assert_int_equal(value_parse_stub(STR("corp.example ::1 ::2"), &stub), -EINVAL);
+    assert_int_equal(value_parse_stub(STR("::1"), &stub), -EINVAL);
+    assert_int_equal(value_parse_stub(STR(""), &stub), -EINVAL);
+}
+
+static void hosts_have_ports_weights_and_backups(void **state)
+{
+    static const struct {
+        const char *text;
+        int rc;
+        const char *name;
+        uint16_t port;
+        uint32_t weight;
+        bool is_backup, is_address;
+    } rows[] = {
+        {"mail.example.org", 0, "mail.example.org", 25, 1, false, false},
+        {"mailhub", 0, "mailhub", 25, 1, false, false},
+        {"mail.example.org:587", 0, "mail.example.org", 587, 1, false, false},
+        {"192.0.2.1", 0, "192.0.2.1", 25, 1, false, true},
+        {"192.0.2.1:2525 weight=3", 0, "192.0.2.1", 2525, 3, false, true},
+        {"[2001:db8::1]", 0, "2001:db8::1", 25, 1, false, true},
+        {"[2001:db8::1]:26  weight=1000   backup ", 0, "2001:db8::1", 26, 1000, true, true},
+        {"a.example BACKUP Weight=2", 0, "a.example", 25, 2, true, false},
+        {"a.example weight=0", -ERANGE, "", 0, 0, false, false},
+        {"a.example weight=1001", -ERANGE, "", 0, 0, false, false},
+        {"a.example weight=", -EINVAL, "", 0, 0, false, false},
+        {"a.example weight=1 weight=1", -EINVAL, "", 0, 0, false, false},
+        {"a.example backup backup", -EINVAL, "", 0, 0, false, false},
+        {"a.example other", -EINVAL, "", 0, 0, false, false},
+        {"a.example:", -EINVAL, "", 0, 0, false, false},
+        {"a.example:0", -ERANGE, "", 0, 0, false, false},
+        {"2001:db8::1", -EINVAL, "", 0, 0, false, false},
+        {"[2001:db8::1", -EINVAL, "", 0, 0, false, false},
+        {"[2001:db8::1]26", -EINVAL, "", 0, 0, false, false},
+        {"[mail.example.org]", -EINVAL, "", 0, 0, false, false},
+        {"[]", -EINVAL, "", 0, 0, false, false},
+        {"192.0.2", -EINVAL, "", 0, 0, false, false},
+        {"-a.example", -EINVAL, "", 0, 0, false, false},
+        {"", -EINVAL, "", 0, 0, false, false},
+        {" weight=1", -EINVAL, "", 0, 0, false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct value_host host;
+        int rc = value_parse_host(str_from_c(rows[i].text), &host);
+        if (rc != rows[i].rc)
+            fail_msg("%s gives %d", rows[i].text, rc);
+        if (rc < 0)
+            continue;
+        assert_true(str_eq_c(host.name, rows[i].name));
+        assert_int_equal(host.port, rows[i].port);
+        assert_int_equal(host.weight, rows[i].weight);
+        assert_int_equal(host.is_backup, rows[i].is_backup);
+        assert_int_equal(host.is_address, rows[i].is_address);
+    }
+}
+
+static void senders_are_a_login_and_an_address(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_good;
+    } rows[] = {
+        {"www-data shop@example.org", true},
+        {"www-data  a.b+c@localhost", true},
+        {"www-data", false},
+        {"shop@example.org", false},
+        {"www-data shop@", false},
+        {"www-data @example.org", false},
+        {"www-data a..b@example.org", false},
+        {"www-data .a@example.org", false},
+        {"www-data \"a b\"@example.org", false},
+        {"www-data a@b@example.org", false},
+        {"www-data a@example.org b@example.org", false},
+        {"WWW a@example.org", false},
+        {"", false},
+    };
+    struct value_sender sender;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int rc = value_parse_sender(str_from_c(rows[i].text), &sender);
+        if (rc != (rows[i].is_good ? 0 : -EINVAL))
+            fail_msg("%s gives %d", rows[i].text, rc);
+    }
+    assert_int_equal(value_parse_sender(STR("git ci@example.org"), &sender), 0);
+    assert_true(str_eq(sender.login, STR("git")));
+    assert_true(str_eq(sender.address, STR("ci@example.org")));
+}
+
+static void records_look_like_those_of_a_zone_file(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_good;
+    } rows[] = {
+        {"osaka.example 60 MX 10 mx.osaka.example", true},
+        {"osaka.example. MX 10 mx.osaka.example.", true},
+        {"osaka.example IN A 192.0.2.1", true},
+        {"osaka.example 0 in TYPE65 \\# 0", true},
+        {"_25._tcp.mx.example 2147483647 TLSA 3 1 1 abcd", true},
+        {"*.example TXT \"v=spf1 -all\"", true},
+        {". 60 NS ns.example", true},
+        {"osaka.example 60 MX", false},
+        {"osaka.example 60", false},
+        {"osaka.example", false},
+        {"osaka.example 2147483648 A 192.0.2.1", false},
+        {"osaka.example 60s A 192.0.2.1", false},
+        {"osaka..example A 192.0.2.1", false},
+        {"osaka.example A\t192.0.2.1", false},
+        {"osaka.example IN", false},
+        {"osaka.example 60 60 A", false},
+        {"osaka,example A 192.0.2.1", false},
+        {"", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (value_is_record(str_from_c(rows[i].text)) != rows[i].is_good)
+            fail_msg("%s", rows[i].text);
+    }
+}
+
+static void patterns_are_of_domains_or_of_senders(void **state)
+{
+    static const struct {
+        const char *text;
+        bool is_domain, is_sender;
+    } rows[] = {
+        {"example.org", true, true},
+        {"localhost", true, true},
+        {"*.example.org", true, true},
+        {"xn--r8jz45g.jp", true, true},
+        {"*", true, true},
+        {"<>", false, true},
+        {"user@example.org", false, true},
+        {"user@*.example.org", false, false},
+        {"*@example.org", false, false},
+        {"@example.org", false, false},
+        {"user@", false, false},
+        {"*.*.org", false, false},
+        {"a.*.org", false, false},
+        {"*.", false, false},
+        {"**", false, false},
+        {".example.org", false, false},
+        {"example.org.", false, false},
+        {"192.0.2.1", false, false},
+        {"<user@example.org>", false, false},
+        {"\xE4\xBE\x8B.jp", false, false},
+        {"", false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct str text = str_from_c(rows[i].text);
+        if (value_is_domain_pattern(text) != rows[i].is_domain ||
+            value_is_sender_pattern(text) != rows[i].is_sender)
+            fail_msg("%s", rows[i].text);
+    }
+    assert_true(value_is_section_label(STR("a.B-9_")));
+    assert_false(value_is_section_label(STR("")));
+    assert_false(value_is_section_label(STR("a b")));
+    assert_false(value_is_section_label(STR("a/b")));
+    assert_false(value_is_section_label(
+        STR("12345678901234567890123456789012345678901234567890123456789012345")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +550,12 @@ int main(void)
         cmocka_unit_test(quoted_text_is_escaped),
         cmocka_unit_test(distance_counts_edits_up_to_a_bound),
         cmocka_unit_test(suggestion_is_the_nearest_name),
+        cmocka_unit_test(servers_are_addresses_with_or_without_a_port),
+        cmocka_unit_test(stub_zones_are_a_zone_and_a_server),
+        cmocka_unit_test(hosts_have_ports_weights_and_backups),
+        cmocka_unit_test(senders_are_a_login_and_an_address),
+        cmocka_unit_test(records_look_like_those_of_a_zone_file),
+        cmocka_unit_test(patterns_are_of_domains_or_of_senders),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@ from hikyaku import Server, Session, until  # noqa: E402
 
 SILENCE_S = 0.2
 PARALLEL_SERVERS = 2
+CLIENT_SCENARIOS = 'smtp-client'  # the matter of client_chat.py
 UNITS_MS = {'ms': 1, 's': 1000, 'min': 60000, 'h': 3600000, 'd': 86400000}
 SETUP = ('config', 'domain', 'account', 'alias')
 ESCAPE = re.compile(r'\\(r|n|t|\\|s|x[0-9a-fA-F]{2})')
@@ -366,7 +367,7 @@ def find(names):
     files = []
     for path in paths:
         files += sorted(path.glob('**/*.chat')) if path.is_dir() else [path]
-    return files
+    return [path for path in files if path.parent.name != CLIENT_SCENARIOS]
 
 
 def load(files):

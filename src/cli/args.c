@@ -269,6 +269,8 @@ int args_parse(int argc, const char *const *argv, struct cli_args *out, struct b
     struct parse p = {.argc = argc, .argv = argv, .out = out, .error = out_error};
 
     memset(out, 0, sizeof(*out));
+    out->argc = argc;
+    out->argv = argv;
     out->words = xcalloc((size_t)argc + 1, sizeof(out->words[0]));
     int r = 0;
     for (p.at = 1; r == 0 && p.at < argc; p.at++) {

@@ -60,6 +60,8 @@ struct cli_args {
     bool wants_help;
     const char **words; /* without the command's own */
     size_t word_count;
+    int argc; /* all that was typed, for options that may be given several times */
+    const char *const *argv;
     const char *values[CLI_OPTIONS_MAX]; /* by place in command->options; "" when it takes none */
 };
 

@@ -1,4 +1,4 @@
-/* account add, list, password, remove. */
+/* account add, list, password, language, remove. */
 #include <stdio.h>
 
 #include "cli/commands.h"
@@ -52,6 +52,23 @@ int cmd_account_password(struct cli *cli)
     }
     password_done(&password);
     password_done(&args);
+    return status;
+}
+
+int cmd_account_language(struct cli *cli)
+{
+    struct str language = cli_word(cli, 1);
+    struct buf args;
+
+    if (str_eq(language, STR("both")))
+        language = STR("");
+    else if (!str_eq(language, STR("en")) && !str_eq(language, STR("ja")))
+        return cli_usage(cli, "the language is en, ja or both");
+    buf_init(&args, ARGS_MAX_BYTES);
+    buf_put_lp(&args, cli_word(cli, 0));
+    buf_put_lp(&args, language);
+    int status = cli_run_verb(cli, STORE_ACCOUNT_LANGUAGE, &args, "holds for the next notice");
+    buf_done(&args);
     return status;
 }
 

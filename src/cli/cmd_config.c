@@ -4,6 +4,8 @@
 #include "cli/commands.h"
 #include "conf/settings.h"
 
+enum { CONFIG_TEXT_MAX_BYTES = 8 * 1024 * 1024 };
+
 static int print_document(void (*print)(struct buf *out))
 {
     struct buf text;
@@ -31,14 +33,16 @@ int cmd_config_show(struct cli *cli)
     int status = cli_load_settings(cli);
     if (status != CLI_DONE)
         return status;
-    buf_init(&text, 8 * SETTINGS_DOC_MAX_BYTES);
+    buf_init(&text, CONFIG_TEXT_MAX_BYTES);
     if (cli->args.is_json)
         settings_print_json(cli->settings, &text);
     else
         settings_print(cli->settings, &text);
-    (void)fputs(buf_c_str(&text), stdout);
+    bool is_whole = buf_status(&text) == 0;
+    if (is_whole)
+        (void)fputs(buf_c_str(&text), stdout);
     buf_done(&text);
-    return CLI_DONE;
+    return is_whole ? CLI_DONE : cli_fail("the configuration is too long to be shown");
 }
 
 int cmd_config_sample(struct cli *cli)

@@ -16,13 +16,12 @@
 #include "cli/sendmail.h"
 #include "cli/sendmail_drop.h"
 #include "cli/text.h"
-#include "mail/submit_words.h"
+#include "mail/transfer.h"
 
 enum {
     ATTACHMENTS_MAX = 100,
-    LINES_PER_PIECE = 512,
+    PIECE_BYTES = 64 * 1024,
     HEADER_MAX_BYTES = 64 * 1024,
-    PIECE_MAX_BYTES = 128 * 1024,
     BOUNDARY_BYTES = 40,
 };
 
@@ -118,26 +117,25 @@ static int write_part_header(struct sending *s, const char *path)
     return write_out(s, buf_str(&out));
 }
 
-/* The file as base64. A piece is a whole number of lines, so that nothing is carried over. */
 static int write_file(struct sending *s, FILE *file)
 {
-    enum { PIECE_BYTES = LINES_PER_PIECE * SUBMIT_BASE64_LINE_BYTES };
     CLEANUP(cleanup_free) char *piece = xmalloc(PIECE_BYTES);
     CLEANUP(buf_done) struct buf out;
+    struct transfer_encoder encoder;
     size_t n;
     int r = 0;
 
-    buf_init(&out, PIECE_MAX_BYTES);
+    buf_init(&out, TRANSFER_EXPANSION_MAX * (PIECE_BYTES + 8));
+    transfer_init(&encoder, TRANSFER_BASE64);
     while (r == 0 && (n = fread(piece, 1, PIECE_BYTES, file)) > 0) {
-        struct str rest = str_from_mem(piece, n);
         buf_reset(&out);
-        while (rest.len > 0) {
-            submit_put_base64(&out, str_sub(rest, 0, SUBMIT_BASE64_LINE_BYTES));
-            buf_put_c(&out, "\r\n");
-            rest = str_sub(rest, SUBMIT_BASE64_LINE_BYTES, rest.len);
-        }
+        transfer_put(&encoder, str_from_mem(piece, n), &out);
         r = write_out(s, buf_str(&out));
     }
+    buf_reset(&out);
+    transfer_finish(&encoder, &out);
+    if (r == 0)
+        r = write_out(s, buf_str(&out));
     return r == 0 && ferror(file) ? -EIO : r;
 }
 
@@ -164,8 +162,7 @@ static void put_text_field(struct buf *out, const char *name, const char *text)
     if (value.len == 0)
         return;
     buf_printf(out, "%s: ", name);
-    if (!utf8_has_non_ascii(value) || !submit_put_words(out, value))
-        buf_put_str(out, value);
+    transfer_put_words(value, out);
     buf_put_c(out, "\r\n");
 }
 
@@ -205,12 +202,12 @@ static int write_header(struct sending *s)
 
 static int write_text(struct sending *s)
 {
-    CLEANUP(cleanup_free) char *piece = xmalloc(PIECE_MAX_BYTES);
+    CLEANUP(cleanup_free) char *piece = xmalloc(PIECE_BYTES);
     size_t n;
     int r = 0;
 
     s->at = "-";
-    while (r == 0 && (n = fread(piece, 1, PIECE_MAX_BYTES, stdin)) > 0) {
+    while (r == 0 && (n = fread(piece, 1, PIECE_BYTES, stdin)) > 0) {
         r = memchr(piece, '\0', n) != NULL ? -EILSEQ : 0;
         if (r == 0)
             r = write_out(s, str_from_mem(piece, n));
@@ -229,7 +226,7 @@ static int write_mail(struct sending *s)
         r = write_attachment(s, s->attachments[i]);
     if (r == 0 && s->attachment_count > 0) {
         buf_init(&end, HEADER_MAX_BYTES);
-        buf_printf(&end, "--%s--\r\n", s->boundary);
+        buf_printf(&end, "\r\n--%s--\r\n", s->boundary);
         return write_out(s, buf_str(&end));
     }
     buf_init(&end, 1);

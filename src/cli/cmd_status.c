@@ -1,6 +1,7 @@
 /* status, reload, version. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/libraries.h"
 #include "cli/text.h"
@@ -18,25 +19,32 @@ enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_MS };
 static const struct {
     const char *key, *label;
     enum unit unit;
+    bool hides_zero;
 } labels[] = {
-    {"uptime_ms", "running for", UNIT_MS},
-    {"sessions", "open sessions", UNIT_COUNT},
-    {"domains", "domains", UNIT_COUNT},
-    {"accounts", "accounts", UNIT_COUNT},
-    {"aliases", "aliases", UNIT_COUNT},
-    {"messages", "messages", UNIT_COUNT},
-    {"mail_bytes", "size of messages", UNIT_BYTES},
-    {"expunged_kept", "can be undeleted", UNIT_COUNT},
-    {"damaged_messages", "damaged messages", UNIT_COUNT},
-    {"queued_messages", "queued messages", UNIT_COUNT},
-    {"queued_recipients", "queued addresses", UNIT_COUNT},
-    {"segments", "body files", UNIT_COUNT},
-    {"segment_bytes", "size of those", UNIT_BYTES},
-    {"segment_live_bytes", "of it needed", UNIT_BYTES},
-    {"free_bytes", "free on the disk", UNIT_BYTES},
-    {"commit_groups", "commits", UNIT_COUNT},
-    {"commit_requests", "requests in them", UNIT_COUNT},
-    {"failed_groups", "failed commits", UNIT_COUNT},
+    {"uptime_ms", "running for", UNIT_MS, false},
+    {"sessions", "open sessions", UNIT_COUNT, false},
+    {"domains", "domains", UNIT_COUNT, false},
+    {"accounts", "accounts", UNIT_COUNT, false},
+    {"aliases", "aliases", UNIT_COUNT, false},
+    {"messages", "messages", UNIT_COUNT, false},
+    {"mail_bytes", "size of messages", UNIT_BYTES, false},
+    {"expunged_kept", "can be undeleted", UNIT_COUNT, false},
+    {"damaged_messages", "damaged messages", UNIT_COUNT, false},
+    {"queued_messages", "queued messages", UNIT_COUNT, false},
+    {"queued_recipients", "queued addresses", UNIT_COUNT, false},
+    {"queued_ready", "  ready", UNIT_COUNT, true},
+    {"queued_sending", "  being sent", UNIT_COUNT, true},
+    {"queued_deferred", "  put off", UNIT_COUNT, true},
+    {"queued_held", "  held", UNIT_COUNT, true},
+    {"queued_reporting", "  to be reported", UNIT_COUNT, true},
+    {"queue_oldest_ms", "oldest queued", UNIT_MS, true},
+    {"segments", "body files", UNIT_COUNT, false},
+    {"segment_bytes", "size of those", UNIT_BYTES, false},
+    {"segment_live_bytes", "of it needed", UNIT_BYTES, false},
+    {"free_bytes", "free on the disk", UNIT_BYTES, false},
+    {"commit_groups", "commits", UNIT_COUNT, false},
+    {"commit_requests", "requests in them", UNIT_COUNT, false},
+    {"failed_groups", "failed commits", UNIT_COUNT, false},
 };
 
 struct pair {
@@ -67,7 +75,8 @@ static void print_status(struct str version, struct pair *pairs, size_t count)
         for (size_t j = 0; j < count; j++) {
             if (!str_eq_c(pairs[j].key, labels[i].key))
                 continue;
-            print_value(labels[i].label, labels[i].unit, pairs[j].value);
+            if (pairs[j].value > 0 || !labels[i].hides_zero)
+                print_value(labels[i].label, labels[i].unit, pairs[j].value);
             pairs[j].is_shown = true;
         }
     }
@@ -89,6 +98,30 @@ static int print_status_json(struct str version, const struct pair *pairs, size_
     return cli_print_json(object);
 }
 
+/* The queue by state, and how old its oldest message is. */
+static int add_queue(struct client *client, struct pair *pairs, size_t *io_count)
+{
+    static const char *const keys[] = {"queued_ready", "queued_deferred", "queued_sending",
+                                       "queued_held", "queued_reporting"};
+    struct buf reply;
+
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    int status = client_do(client, STORE_QUEUE_STATS, STR(""), &reply);
+    struct cursor c = cursor_from(buf_str(&reply));
+    (void)cursor_u64(&c); /* messages: known */
+    for (size_t i = 0; i < ARRAY_LEN(keys) && *io_count < REPLY_KEYS_MAX; i++)
+        pairs[(*io_count)++] = (struct pair){.key = str_from_c(keys[i]), .value = cursor_u64(&c)};
+    int64_t oldest_ms = (int64_t)cursor_u64(&c);
+    int64_t age_ms = oldest_ms != 0 ? MAX(clock_real_ms() - oldest_ms, (int64_t)0) : 0;
+    if (*io_count < REPLY_KEYS_MAX)
+        pairs[(*io_count)++] =
+            (struct pair){.key = STR("queue_oldest_ms"), .value = (uint64_t)age_ms};
+    if (status == CLI_DONE && cursor_status(&c) < 0)
+        status = cli_fail("the server's answer makes no sense; is it the same version?");
+    buf_done(&reply);
+    return status;
+}
+
 int cmd_status(struct cli *cli)
 {
     struct pair pairs[REPLY_KEYS_MAX];
@@ -103,6 +136,8 @@ int cmd_status(struct cli *cli)
         pairs[count] = (struct pair){.key = cursor_lp(&c)};
         pairs[count++].value = cursor_u64(&c);
     }
+    if (status == CLI_DONE)
+        status = add_queue(&cli->client, pairs, &count);
     if (status == CLI_DONE && cli->args.is_json)
         status = print_status_json(version, pairs, count);
     else if (status == CLI_DONE)

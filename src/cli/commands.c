@@ -63,6 +63,47 @@ static const struct cli_option restore_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct cli_option send_options[] = {
+    {"-f", "ADDRESS", "send as ADDRESS; default: the user's own address"},
+    {"-s", "TEXT", "the subject, in any language"},
+    {"-a", "FILE", "a file to go along; may be given several times"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_option queue_list_options[] = {
+    {"--id", "ID", "only this message"},
+    {"--sender", "ADDRESS", "only from this sender; \"<>\" is the null sender"},
+    {"--recipient", "ADDRESS", "only to this recipient"},
+    {"--domain", "DOMAIN", "only to recipients of this domain"},
+    {"--state", "STATE", "ready, deferred, held, sending or reporting"},
+    {"--limit", "N", "at most N recipients; default: 1000, with --json all"},
+    {NULL, NULL, NULL},
+};
+#define QUEUE_CHOICE                                                                               \
+    {"--sender", "ADDRESS", "all from this sender; \"<>\" is the null sender"},                    \
+        {"--recipient", "ADDRESS", "all to this recipient"},                                       \
+        {"--domain", "DOMAIN", "all to recipients of this domain"},                                \
+    {                                                                                              \
+        "--all", NULL, "everything in the queue"                                                   \
+    }
+static const struct cli_option queue_act_options[] = {
+    QUEUE_CHOICE,
+    {NULL, NULL, NULL},
+};
+static const struct cli_option queue_end_options[] = {
+    QUEUE_CHOICE,
+    {"--yes", NULL, "do not ask, also when it concerns several messages"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option suppression_clear_options[] = {
+    {"--yes", NULL, "do not ask"},
+    {NULL, NULL, NULL},
+};
+#define QUEUE_CHOICE_SYNOPSIS                                                                      \
+    "(ID | [--sender ADDRESS] [--recipient ADDRESS] [--domain DOMAIN] | --all)"
+#define QUEUE_CHOICE_MORE                                                                          \
+    "Of several choices all must fit. With an ID, --recipient chooses among its recipients."
+
 enum { MANY = 1000 };
 
 static const struct cli_command commands[] = {
@@ -90,6 +131,9 @@ static const struct cli_command commands[] = {
      0, 0, NULL, NULL},
     {"account password", "ADDRESS [--password-stdin]", "set a new password", cmd_account_password,
      CLI_CONNECTS, 1, 1, account_password_options, NULL},
+    {"account language", "ADDRESS en|ja|both",
+     "in which language notices are written to an account", cmd_account_language, CLI_CONNECTS, 2,
+     2, NULL, "For notices about mail that could not be delivered. New accounts have both."},
     {"account remove", "ADDRESS [--with-mail]", "remove an account", cmd_account_remove,
      CLI_CONNECTS, 1, 1, account_remove_options, NULL},
 
@@ -122,13 +166,50 @@ static const struct cli_command commands[] = {
      cmd_mailbox_undelete, CLI_CONNECTS, 3, 3, NULL,
      "Possible until store.expunged_retention ends. It gets a new UID."},
 
+    {"send", "[-f ADDRESS] [-s TEXT] [-a FILE]... ADDRESS...",
+     "send a mail; its text is read from standard input", cmd_send, 0, 1, MANY, send_options,
+     "Any user may, also while no server runs. The server mends the header and says by mail what\n"
+     "could not be sent. See also sendmail(8)."},
     {"trace", "ID | ADDRESS | --since TIME [--limit N]", "what became of a message", cmd_trace,
      CLI_CONNECTS | CLI_JSON, 0, 1, trace_options,
      "ID is that of a message or a session, as replies, headers and the log have it."},
+    {"queue list",
+     "[--id ID] [--sender ADDRESS] [--recipient ADDRESS] [--domain DOMAIN] [--state STATE] "
+     "[--limit N]",
+     "what waits to go out", cmd_queue_list, CLI_CONNECTS | CLI_JSON, 0, 0, queue_list_options,
+     "One line for each recipient."},
+    {"queue show", "ID", "a message that waits: each recipient, and its trace", cmd_queue_show,
+     CLI_CONNECTS | CLI_JSON, 1, 1, NULL,
+     "With --json the recipients; hikyaku trace has the rest."},
+    {"queue why", "DOMAIN", "why mail for a domain waits, and what can be done", cmd_queue_why,
+     CLI_CONNECTS | CLI_JSON, 1, 1, NULL, NULL},
+    {"queue stats", "", "the queue in numbers, and where most of it waits", cmd_queue_stats,
+     CLI_CONNECTS | CLI_JSON, 0, 0, NULL, NULL},
+    {"queue retry", QUEUE_CHOICE_SYNOPSIS, "try again at once", cmd_queue_retry,
+     CLI_CONNECTS | CLI_JSON, 0, 1, queue_act_options, QUEUE_CHOICE_MORE},
+    {"queue hold", QUEUE_CHOICE_SYNOPSIS, "keep back until it is released", cmd_queue_hold,
+     CLI_CONNECTS | CLI_JSON, 0, 1, queue_act_options, QUEUE_CHOICE_MORE},
+    {"queue release", QUEUE_CHOICE_SYNOPSIS, "let go what was held", cmd_queue_release,
+     CLI_CONNECTS | CLI_JSON, 0, 1, queue_act_options, QUEUE_CHOICE_MORE},
+    {"queue drop", QUEUE_CHOICE_SYNOPSIS " [--yes]", "forget without a word", cmd_queue_drop,
+     CLI_CONNECTS | CLI_JSON, 0, 1, queue_end_options,
+     QUEUE_CHOICE_MORE "\nAsks, or refuses where nobody can be asked, when it concerns several "
+                       "messages."},
+    {"queue bounce", QUEUE_CHOICE_SYNOPSIS " [--yes]", "return to the sender", cmd_queue_bounce,
+     CLI_CONNECTS | CLI_JSON, 0, 1, queue_end_options,
+     QUEUE_CHOICE_MORE "\nAsks, or refuses where nobody can be asked, when it concerns several "
+                       "messages."},
+    {"suppression list", "", "addresses elsewhere that are not tried any more",
+     cmd_suppression_list, CLI_CONNECTS | CLI_JSON, 0, 0, NULL,
+     "Those that refused mail for good, again and again; also those whose refusals are counted."},
+    {"suppression remove", "ADDRESS", "let mail to an address through again",
+     cmd_suppression_remove, CLI_CONNECTS | CLI_JSON, 1, 1, NULL, NULL},
+    {"suppression clear", "[--yes]", "let mail to all of them through again", cmd_suppression_clear,
+     CLI_CONNECTS | CLI_JSON, 0, 0, suppression_clear_options, NULL},
     {"dns", "NAME [TYPE]", "what the resolver says of a name; without TYPE: where its mail goes",
      cmd_dns, CLI_JSON, 1, 2, NULL,
-     "Asks by the settings of the file, through a resolver of its own. TYPE: A, AAAA, MX, PTR, TLSA,\n"
-     "TXT. NAME - takes names from standard input, one a line; answers come as they come."},
+     "Asks by the settings of the file, through a resolver of its own. TYPE: A, AAAA, MX, PTR,\n"
+     "TLSA, TXT. NAME - takes names from standard input, one a line; answers come as they come."},
     {"status", "", "the running server in numbers", cmd_status, CLI_CONNECTS | CLI_JSON, 0, 0, NULL,
      NULL},
     {"reload", "", "let the server read its configuration again", cmd_reload, CLI_CONNECTS, 0, 0,

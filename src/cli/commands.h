@@ -13,9 +13,13 @@ cli_command_fn cmd_account_add, cmd_account_list, cmd_account_password, cmd_acco
 cli_command_fn cmd_alias_add, cmd_alias_list, cmd_alias_remove;
 cli_command_fn cmd_mailbox_list, cmd_mailbox_show, cmd_mailbox_export, cmd_mailbox_import;
 cli_command_fn cmd_mailbox_expunge, cmd_mailbox_undelete;
-cli_command_fn cmd_trace, cmd_status, cmd_reload, cmd_backup, cmd_restore, cmd_version;
+cli_command_fn cmd_send, cmd_trace, cmd_status, cmd_reload, cmd_backup, cmd_restore, cmd_version;
 cli_command_fn cmd_config_check, cmd_config_show, cmd_config_sample, cmd_config_man;
 cli_command_fn cmd_config_help, cmd_dns;
+cli_command_fn cmd_account_language;
+cli_command_fn cmd_queue_list, cmd_queue_show, cmd_queue_why, cmd_queue_stats;
+cli_command_fn cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_drop, cmd_queue_bounce;
+cli_command_fn cmd_suppression_list, cmd_suppression_remove, cmd_suppression_clear;
 
 /* Tables for people, each line behind `indent`. CLI_DONE or CLI_FAILED, said. */
 MUST_CHECK int mailbox_print_list(struct client *client, struct str account, const char *indent);

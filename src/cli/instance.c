@@ -140,6 +140,17 @@ static void put_listen(struct buf *out, const char *address, int port, bool is_l
                is_last ? "" : ", ");
 }
 
+/* Where several instances may be, each has a spool of its own. */
+static void put_submit(struct buf *out, const char *dir)
+{
+    CLEANUP(cleanup_free) char *spool = xasprintf("%s/spool", dir);
+
+    buf_put_c(out, "submit {\n    # Where programs on this machine leave mail; see sendmail(8).\n"
+                   "    spool_dir = ");
+    value_format_quoted(str_from_c(spool), out);
+    buf_put_c(out, ";\n}\n\n");
+}
+
 void instance_put_config(struct buf *out, const struct instance_plan *plan,
                          const struct instance *instance)
 {
@@ -162,14 +173,18 @@ void instance_put_config(struct buf *out, const struct instance_plan *plan,
                    "    # Whom the server becomes when root starts it.\n"
                    "    user = %s;\n",
                    instance->user);
-    buf_put_c(out, "}\n\nlisten {\n    # Where other mail servers deliver.\n    smtp = [ ");
+    buf_put_c(out, "}\n\n");
+    if (instance->dir != NULL)
+        put_submit(out, instance->dir);
+    buf_put_c(out, "listen {\n    # Where other mail servers deliver.\n    smtp = [ ");
     if (plan->address != NULL) {
         put_listen(out, plan->address, port, true);
     } else {
         put_listen(out, "0.0.0.0", port, false);
         put_listen(out, "::", port, true);
     }
-    buf_put_c(out, " ];\n}\n");
+    buf_put_c(out, " ];\n}\n\n");
+    settings_print_include(out);
 }
 
 /* Writes the file under another name, reads it back, and leaves it there for the end. */

@@ -2,7 +2,8 @@
  * The one program: command line, server and its processes.
  *
  * The master executes it again as `hikyaku --process NAME` for its children; that comes before
- * anything else, because such a process must touch nothing that it does not need.
+ * anything else, because such a process must touch nothing that it does not need. Under the names
+ * sendmail, mailq and newaliases it is what these have always been (sendmail.h).
  */
 #include <locale.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "base/clock.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/sendmail.h"
 #include "svc/child.h"
 
 enum { TEXT_MAX_BYTES = 256 * 1024 };
@@ -100,6 +102,8 @@ int main(int argc, char **argv)
 {
     const char *clock_file = getenv("HIKYAKU_TEST_CLOCK");
 
+    if (argc > 0 && sendmail_is_called(argv[0]))
+        return sendmail_main(argc, argv);
     if (argc == 3 && strcmp(argv[1], "--process") == 0)
         return svc_child_main(argv[2]);
     (void)setlocale(LC_ALL, "");

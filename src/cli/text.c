@@ -60,6 +60,23 @@ void text_put_safe_lines(struct buf *out, struct str s)
     put_safe(out, s, true);
 }
 
+void text_put_safe_line(struct buf *out, struct str s)
+{
+    bool has_text = false;
+
+    s = str_trim(s);
+    while (s.len > 0) {
+        size_t run = 0;
+        while (run < s.len && memchr(" \t\r\n", s.ptr[run], 4) == NULL)
+            run++;
+        if (has_text && run > 0)
+            buf_put_char(out, ' ');
+        put_safe(out, str_sub(s, 0, run), false);
+        has_text |= run > 0;
+        s = str_sub(s, MAX(run, (size_t)1), s.len);
+    }
+}
+
 size_t text_columns(struct str s)
 {
     int width = s.len > 0 ? u8_width((const uint8_t *)s.ptr, s.len, "UTF-8") : 0;
@@ -117,28 +134,50 @@ void text_put_time(struct buf *out, int64_t real_ms)
         buf_put_c(out, text);
 }
 
-void text_put_duration(struct buf *out, int64_t ms)
+void text_put_span(struct buf *out, int64_t ms, bool is_japanese)
 {
     static const struct {
         int64_t seconds;
-        const char *name;
+        const char *english, *japanese;
     } units[] = {
-        {86400, "d"},
-        {3600, "h"},
-        {60, "min"},
-        {1, "s"},
+        {86400, "d", "日"},
+        {3600, "h", "時間"},
+        {60, "min", "分"},
+        {1, "s", "秒"},
     };
     int64_t seconds = MAX(ms, (int64_t)0) / 1000;
     size_t i = 0;
 
     while (i + 1 < ARRAY_LEN(units) && seconds < units[i].seconds)
         i++;
-    buf_printf(out, "%lld %s", (long long)(seconds / units[i].seconds), units[i].name);
+    buf_printf(out, "%lld %s", (long long)(seconds / units[i].seconds),
+               is_japanese ? units[i].japanese : units[i].english);
     if (i + 1 == ARRAY_LEN(units))
         return;
     int64_t rest = seconds % units[i].seconds / units[i + 1].seconds;
     if (rest > 0)
-        buf_printf(out, " %lld %s", (long long)rest, units[i + 1].name);
+        buf_printf(out, " %lld %s", (long long)rest,
+                   is_japanese ? units[i + 1].japanese : units[i + 1].english);
+}
+
+void text_put_duration(struct buf *out, int64_t ms)
+{
+    text_put_span(out, ms, false);
+}
+
+void text_put_clock(struct buf *out, int64_t real_ms, int64_t now_ms)
+{
+    time_t then = (time_t)(real_ms / 1000), now = (time_t)(now_ms / 1000);
+    struct tm day, today;
+    char text[64];
+
+    if (localtime_r(&then, &day) == NULL || localtime_r(&now, &today) == NULL) {
+        buf_put_char(out, '-');
+        return;
+    }
+    bool is_today = day.tm_year == today.tm_year && day.tm_yday == today.tm_yday;
+    if (strftime(text, sizeof(text), is_today ? "%H:%M" : "%Y-%m-%d %H:%M", &day) > 0)
+        buf_put_c(out, text);
 }
 
 bool text_is_japanese(void)

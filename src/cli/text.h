@@ -17,6 +17,8 @@
 void text_put_safe(struct buf *out, struct str s);
 /* The same, but line ends (CRLF or LF) and tabs stay. */
 void text_put_safe_lines(struct buf *out, struct str s);
+/* The same in one line: runs of line ends and blanks become one space. */
+void text_put_safe_line(struct buf *out, struct str s);
 /* Columns on a terminal: wide characters are two, combining ones none. */
 size_t text_columns(struct str s);
 /* Appends at most `columns` columns of valid UTF-8, ending in an ellipsis where it was cut. */
@@ -28,6 +30,10 @@ void text_put_size(struct buf *out, uint64_t bytes);
 void text_put_time(struct buf *out, int64_t real_ms);
 /* "3 d 4 h", "5 min 2 s", "0 s": the two largest units. */
 void text_put_duration(struct buf *out, int64_t ms);
+/* The same, or "3 日 4 時間", "5 分". */
+void text_put_span(struct buf *out, int64_t ms, bool is_japanese);
+/* "10:35", local time; with the date when it is not on the day of `now_ms`. */
+void text_put_clock(struct buf *out, int64_t real_ms, int64_t now_ms);
 
 /* Whether texts for people should be Japanese: by LC_ALL, LC_MESSAGES, LANG. */
 bool text_is_japanese(void);

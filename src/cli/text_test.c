@@ -77,6 +77,8 @@ static void numbers_have_units(void **state)
     assert_out("1970-01-01 08:59:59");
 }
 
+enum { EVENT_MS = (10 * 60 + 30) * 60 * 1000 - 9 * 3600 * 1000 + 24 * 3600 * 1000 };
+
 static void put_event(const char *name, const char *address, const char *const *pairs,
                       bool is_japanese)
 {
@@ -84,8 +86,9 @@ static void put_event(const char *name, const char *address, const char *const *
     struct trace_event e;
 
     buf_init(&event, 4096);
-    trace_put_event(
-        &event, &(struct trace_event){.event = str_from_c(name), .address = str_from_c(address)});
+    trace_put_event(&event, &(struct trace_event){.time_ms = EVENT_MS,
+                                                  .event = str_from_c(name),
+                                                  .address = str_from_c(address)});
     for (size_t i = 0; pairs[i] != NULL; i += 2)
         trace_put_detail(&event, 0, pairs[i], str_from_c(pairs[i + 1]));
     struct cursor c = cursor_from(buf_str(&event));
@@ -122,6 +125,123 @@ static void traces_are_told_in_plain_words(void **state)
     assert_out("refused at RCPT: 550 5.1.1 no such user, via 192.0.2.1");
     put_event("unheard-of", "x@y.example", odd, false);
     assert_out("unheard-of x@y.example why=\xef\xbf\xbd");
+}
+
+static void traces_of_the_queue_are_told_in_plain_words(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *event, *pairs[20], *english, *japanese;
+    } cases[] = {
+        {"queued",
+         {"domain", "osaka.example"},
+         "queued for hana@osaka.example",
+         "hana@osaka.example 宛を送信待ちに入れました"},
+        {"queued",
+         {"domain", "/smarthost"},
+         "queued for hana@osaka.example, by the route smarthost",
+         "hana@osaka.example 宛を送信待ちに入れました（経路 smarthost）"},
+        {"held",
+         {"domain", "osaka.example"},
+         "held: hana@osaka.example waits until it is released",
+         "hana@osaka.example 宛は解除されるまで保留します"},
+        {"held",
+         {"by", "administrator"},
+         "held: hana@osaka.example waits until it is released; by the administrator",
+         "hana@osaka.example 宛は解除されるまで保留します（管理者による）"},
+        {"discarded",
+         {NULL},
+         "thrown away: a route says so for hana@osaka.example",
+         "hana@osaka.example 宛は経路の設定により破棄しました"},
+        {"relayed",
+         {"mx", "mx.osaka.example", "ip", "127.0.0.2", "tls", "none", "stage", "end of data",
+          "code", "250", "status", "2.0.0", "reply", "Accepted\nas x1", "tried", ""},
+         "relayed to hana@osaka.example by mx.osaka.example [127.0.0.2], not encrypted: 250 2.0.0"
+         " Accepted as x1",
+         "hana@osaka.example 宛を送りました。相手 mx.osaka.example [127.0.0.2]、暗号化なし。"
+         "応答: 250 2.0.0 Accepted as x1"},
+        {"relayed",
+         {"ip", "127.0.0.2", "tls", "TLSv1.3", "code", "250", "status", "2.0.0", "reply", "",
+          "tried", "mx1.osaka.example [127.0.0.3]: 421 busy"},
+         "relayed to hana@osaka.example by [127.0.0.2], encrypted with TLSv1.3: 250 2.0.0; before "
+         "that: mx1.osaka.example [127.0.0.3]: 421 busy",
+         "hana@osaka.example 宛を送りました。相手 [127.0.0.2]、暗号化 TLSv1.3。応答: 250 2.0.0。"
+         "その前に: mx1.osaka.example [127.0.0.3]: 421 busy"},
+        {"deferred",
+         {"mx", "mx.osaka.example", "ip", "127.0.0.2", "tls", "none", "stage", "RCPT", "code",
+          "451", "status", "4.7.1", "reply", "later", "next", "92100000"},
+         "put off for hana@osaka.example: mx.osaka.example [127.0.0.2] at RCPT: 451 4.7.1 later; "
+         "next attempt at 10:35 (5 min later)",
+         "hana@osaka.example 宛を延期しました: mx.osaka.example [127.0.0.2] RCPT の段階: "
+         "451 4.7.1 later。次の試行は 10:35（5 分後）"},
+        {"deferred",
+         {"mx", "", "status", "4.4.1", "reply", "connection refused"},
+         "put off for hana@osaka.example: connection refused (4.4.1)",
+         "hana@osaka.example 宛を延期しました: connection refused (4.4.1)"},
+        {"deferred",
+         {"mx", "mx.osaka.example", "stage", "connect", "next", "178200000"},
+         "put off for hana@osaka.example: mx.osaka.example while connecting; next attempt at "
+         "1970-01-03 10:30 (1 d later)",
+         "hana@osaka.example 宛を延期しました: mx.osaka.example 接続時。次の試行は "
+         "1970-01-03 10:30（1 日後）"},
+        {"failed",
+         {"mx", "mx.osaka.example", "stage", "RCPT", "code", "550", "reply", "no \033"},
+         "could not be delivered to hana@osaka.example: mx.osaka.example at RCPT: 550 no "
+         "\xef\xbf\xbd",
+         "hana@osaka.example に届けられませんでした: mx.osaka.example RCPT の段階: 550 no "
+         "\xef\xbf\xbd"},
+        {"expired",
+         {"status", "4.4.1", "reply", "connection refused"},
+         "given up for hana@osaka.example: its time is over; last: connection refused (4.4.1)",
+         "hana@osaka.example 宛は期限が過ぎたため打ち切りました。最後の理由: "
+         "connection refused (4.4.1)"},
+        {"notified",
+         {"notice", "0sa3hmfk80201"},
+         "told hana@osaka.example in the notice 0sa3hmfk80201",
+         "hana@osaka.example に知らせました（通知 0sa3hmfk80201）"},
+        {"returned",
+         {"by", "administrator"},
+         "returned to its sender, for hana@osaka.example; by the administrator",
+         "hana@osaka.example 宛を差出人に返しました（管理者による）"},
+        {"retried",
+         {"by", "administrator"},
+         "to be tried again at once, for hana@osaka.example; by the administrator",
+         "hana@osaka.example 宛をすぐに再送することにしました（管理者による）"},
+        {"released",
+         {NULL},
+         "released, for hana@osaka.example",
+         "hana@osaka.example 宛の保留を解除しました"},
+        {"dropped",
+         {"by", "x\033"},
+         "dropped without a word, for hana@osaka.example; by x\xef\xbf\xbd",
+         "hana@osaka.example 宛を通知なしで取り除きました（x\xef\xbf\xbdによる）"},
+        {"deferred",
+         {"next", "soon", "odd", "1"},
+         "put off for hana@osaka.example next=soon odd=1",
+         "hana@osaka.example 宛を延期しました next=soon odd=1"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        put_event(cases[i].event, "hana@osaka.example", cases[i].pairs, false);
+        assert_out(cases[i].english);
+        put_event(cases[i].event, "hana@osaka.example", cases[i].pairs, true);
+        assert_out(cases[i].japanese);
+    }
+}
+
+static void moments_are_told_shortly(void **state)
+{
+    (void)state;
+    text_put_clock(start(), EVENT_MS, EVENT_MS + 3600 * 1000);
+    assert_out("10:30");
+    text_put_clock(start(), EVENT_MS, EVENT_MS + 24 * 3600 * 1000);
+    assert_out("1970-01-02 10:30");
+    text_put_span(start(), (3 * 86400 + 4 * 3600 + 59) * 1000LL, true);
+    assert_out("3 日 4 時間");
+    text_put_safe_line(start(), STR("  one\r\n two\t\n\n\033three \n"));
+    assert_out("one two \xef\xbf\xbdthree");
+    text_put_safe_line(start(), STR(" \n"));
+    assert_out("");
 }
 
 static void since_takes_what_people_type(void **state)
@@ -163,6 +283,8 @@ int main(void)
         cmocka_unit_test(width_is_counted_in_columns),
         cmocka_unit_test(numbers_have_units),
         cmocka_unit_test(traces_are_told_in_plain_words),
+        cmocka_unit_test(traces_of_the_queue_are_told_in_plain_words),
+        cmocka_unit_test(moments_are_told_shortly),
         cmocka_unit_test(since_takes_what_people_type),
         cmocka_unit_test(bodies_are_decoded),
     };

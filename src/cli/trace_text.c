@@ -10,8 +10,8 @@ enum { KEY_MAX_BYTES = 64, USED_MAX = TRACE_DETAILS_MAX };
 
 /*
  * The words of an event: {key} is a detail's value, {address} and {recipient} are the event's
- * address; what stands in [...] is left out when a key in it has no value. {size} is `bytes` with a
- * unit, {count} is `recipients` with its noun. `silent` details say nothing new.
+ * address; what stands in [...] is left out when a key in it has no value. Keys that `special`
+ * names are made of one or more details. `silent` details say nothing new.
  */
 struct phrase {
     const char *event;
@@ -25,7 +25,34 @@ static const struct phrase phrases[] = {
      "<{address}> から受け付けました[、接続元 {peer}][ ({helo})][、{size}][、{count}]", ""},
     {"delivered", "delivered to {address} ({mailbox}[ of {account}])",
      "{address} に配達しました（[{account} の ]{mailbox}）", ""},
-    {"queued", "queued for {address}", "{address} 宛を送信待ちに入れました", "domain"},
+    {"queued", "queued for {address}[, by the route {route}]",
+     "{address} 宛を送信待ちに入れました[（経路 {route}）]", "domain"},
+    {"held", "held: {address} waits until it is released[; by {by}]",
+     "{address} 宛は解除されるまで保留します[（{by}による）]", "domain"},
+    {"discarded", "thrown away: a route says so for {address}",
+     "{address} 宛は経路の設定により破棄しました", ""},
+    {"relayed", "relayed to {address}[ by {host}][, {crypto}][: {said}][; before that: {tried}]",
+     "{address} 宛を送りました[。相手 {host}][、{crypto}][。応答: {said}][。その前に: {tried}]",
+     "stage"},
+    {"deferred",
+     "put off for {address}[: {where}][: {said}][; before that: {tried}]"
+     "[; next attempt at {next}]",
+     "{address} 宛を延期しました[: {where}][: {said}][。その前に: {tried}][。次の試行は {next}]",
+     "tls"},
+    {"failed", "could not be delivered to {address}[: {where}][: {said}][; before that: {tried}]",
+     "{address} に届けられませんでした[: {where}][: {said}][。その前に: {tried}]", "tls"},
+    {"expired", "given up for {address}: its time is over[; last: {said}]",
+     "{address} 宛は期限が過ぎたため打ち切りました[。最後の理由: {said}]", ""},
+    {"notified", "told {address}[ in the notice {notice}]",
+     "{address} に知らせました[（通知 {notice}）]", ""},
+    {"returned", "returned to its sender, for {address}[; by {by}]",
+     "{address} 宛を差出人に返しました[（{by}による）]", ""},
+    {"retried", "to be tried again at once, for {address}[; by {by}]",
+     "{address} 宛をすぐに再送することにしました[（{by}による）]", ""},
+    {"released", "released, for {address}[; by {by}]",
+     "{address} 宛の保留を解除しました[（{by}による）]", ""},
+    {"dropped", "dropped without a word, for {address}[; by {by}]",
+     "{address} 宛を通知なしで取り除きました[（{by}による）]", ""},
     {"recovered", "found after a crash: the mail is whole, its earlier trace is lost[, {size}]",
      "障害のあとに見つかりました。本文は無事ですが、それまでの記録は失われました[、{size}]", ""},
     {"refused",
@@ -86,43 +113,246 @@ static bool is_used(const struct telling *t, struct str key)
     return false;
 }
 
-static bool put_number(struct telling *t, struct str key, struct buf *out)
+/* Finds a detail and notes that it is told. */
+static bool take_detail(struct telling *t, const char *key, struct str *out_value)
 {
-    bool is_size = str_eq(key, STR("size"));
-    struct str detail = is_size ? STR("bytes") : STR("recipients"), value;
-    uint64_t number;
+    struct str name = str_from_c(key);
 
-    if (!find_detail(t->event, detail, &value) || str_to_u64(value, INT64_MAX, &number) < 0)
+    if (!find_detail(t->event, name, out_value))
         return false;
-    mark_used(t, detail);
-    if (is_size)
-        text_put_size(out, number);
-    else if (t->is_japanese)
-        buf_printf(out, "宛先 %llu 件", (unsigned long long)number);
-    else
-        buf_printf(out, "%llu recipient%s", (unsigned long long)number, number == 1 ? "" : "s");
+    mark_used(t, name);
     return true;
 }
+
+static bool take_number(struct telling *t, const char *key, uint64_t *out)
+{
+    struct str value;
+
+    if (!find_detail(t->event, str_from_c(key), &value) || str_to_u64(value, INT64_MAX, out) < 0)
+        return false;
+    mark_used(t, str_from_c(key));
+    return true;
+}
+
+/* --- special keys --- */
+
+static bool put_address(struct telling *t, struct buf *out)
+{
+    text_put_safe(out, t->event->address);
+    return true; /* the null sender is a sender, too */
+}
+
+static bool put_recipient(struct telling *t, struct buf *out)
+{
+    text_put_safe(out, t->event->address);
+    return t->event->address.len > 0;
+}
+
+static bool put_size(struct telling *t, struct buf *out)
+{
+    uint64_t bytes;
+
+    if (!take_number(t, "bytes", &bytes))
+        return false;
+    text_put_size(out, bytes);
+    return true;
+}
+
+static bool put_count(struct telling *t, struct buf *out)
+{
+    uint64_t count;
+
+    if (!take_number(t, "recipients", &count))
+        return false;
+    if (t->is_japanese)
+        buf_printf(out, "宛先 %llu 件", (unsigned long long)count);
+    else
+        buf_printf(out, "%llu recipient%s", (unsigned long long)count, count == 1 ? "" : "s");
+    return true;
+}
+
+/* "mx.example.net [192.0.2.1]", or what there is of it. */
+static bool put_host(struct telling *t, struct buf *out)
+{
+    struct str name, ip;
+    bool has_name = take_detail(t, "mx", &name), has_ip = take_detail(t, "ip", &ip);
+
+    if (has_name)
+        text_put_safe(out, name);
+    if (has_name && has_ip)
+        buf_put_char(out, ' ');
+    if (has_ip) {
+        buf_put_char(out, '[');
+        text_put_safe(out, ip);
+        buf_put_char(out, ']');
+    }
+    return has_name || has_ip;
+}
+
+static bool put_crypto(struct telling *t, struct buf *out)
+{
+    struct str tls;
+
+    if (!take_detail(t, "tls", &tls))
+        return false;
+    if (str_eq_c(tls, "none")) {
+        buf_put_c(out, t->is_japanese ? "暗号化なし" : "not encrypted");
+        return true;
+    }
+    buf_put_c(out, t->is_japanese ? "暗号化 " : "encrypted with ");
+    text_put_safe(out, tls);
+    return true;
+}
+
+/* In which step of the dialogue. */
+static bool put_stage(struct telling *t, struct buf *out)
+{
+    static const struct {
+        const char *stage, *english, *japanese;
+    } stages[] = {
+        {"connect", "while connecting", "接続時"},
+        {"greeting", "at its greeting", "最初の応答"},
+        {"end of data", "after the message", "本文の送信後"},
+    };
+    struct str stage;
+
+    if (!take_detail(t, "stage", &stage))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(stages); i++) {
+        if (str_eq_c(stage, stages[i].stage)) {
+            buf_put_c(out, t->is_japanese ? stages[i].japanese : stages[i].english);
+            return true;
+        }
+    }
+    buf_put_c(out, t->is_japanese ? "" : "at ");
+    text_put_safe(out, stage);
+    buf_put_c(out, t->is_japanese ? " の段階" : "");
+    return true;
+}
+
+/* Whether the words name the host themselves. */
+static bool is_host_said(const struct telling *t)
+{
+    struct str name, reply;
+
+    return find_detail(t->event, STR("mx"), &name) && find_detail(t->event, STR("reply"), &reply) &&
+           str_has_prefix(reply, name);
+}
+
+/* The host and the step, or what there is of them. */
+static bool put_where(struct telling *t, struct buf *out)
+{
+    size_t before = out->len;
+    bool has_host = put_host(t, out);
+
+    if (is_host_said(t))
+        has_host = false;
+    if (!has_host)
+        out->len = before;
+    before = out->len;
+
+    if (has_host)
+        buf_put_char(out, ' ');
+    if (put_stage(t, out))
+        return true;
+    out->len = before;
+    return has_host;
+}
+
+/* "451 4.7.1 the server's words", or "our own words (4.4.1)". */
+static bool put_said(struct telling *t, struct buf *out)
+{
+    struct str code, status, reply;
+    bool has_code = take_detail(t, "code", &code), has_status = take_detail(t, "status", &status);
+    bool has_reply = take_detail(t, "reply", &reply);
+    bool is_behind = has_status && has_reply && !has_code;
+
+    /* A server's words begin with its codes. */
+    if (has_code && has_reply && str_has_prefix(reply, code))
+        has_code = has_status = false;
+    if (has_code) {
+        text_put_safe(out, code);
+        buf_put_c(out, has_status || has_reply ? " " : "");
+    }
+    if (has_status && !is_behind) {
+        text_put_safe(out, status);
+        buf_put_c(out, has_reply ? " " : "");
+    }
+    if (has_reply)
+        text_put_safe_line(out, reply);
+    if (is_behind) {
+        buf_put_c(out, " (");
+        text_put_safe(out, status);
+        buf_put_char(out, ')');
+    }
+    return has_code || has_status || has_reply;
+}
+
+/* A moment, and how long after the event that is. */
+static bool put_next(struct telling *t, struct buf *out)
+{
+    int64_t event_ms = t->event->time_ms;
+    uint64_t next_ms;
+
+    if (!take_number(t, "next", &next_ms))
+        return false;
+    text_put_clock(out, (int64_t)next_ms, event_ms);
+    if ((int64_t)next_ms < event_ms)
+        return true;
+    buf_put_c(out, t->is_japanese ? "（" : " (");
+    text_put_span(out, (int64_t)next_ms - event_ms, t->is_japanese);
+    buf_put_c(out, t->is_japanese ? "後）" : " later)");
+    return true;
+}
+
+static bool put_who(struct telling *t, struct buf *out)
+{
+    struct str by;
+
+    if (!take_detail(t, "by", &by))
+        return false;
+    if (str_eq_c(by, "administrator"))
+        buf_put_c(out, t->is_japanese ? "管理者" : "the administrator");
+    else
+        text_put_safe(out, by);
+    return true;
+}
+
+/* The route of a destination: "example.net/ROUTE" or "/ROUTE". */
+static bool put_route(struct telling *t, struct buf *out)
+{
+    struct str destination, domain, route;
+
+    if (!take_detail(t, "domain", &destination))
+        return false;
+    (void)str_cut(destination, '/', &domain, &route);
+    text_put_safe(out, route);
+    return route.len > 0;
+}
+
+static const struct {
+    const char *key;
+    bool (*put)(struct telling *t, struct buf *out);
+} special[] = {
+    {"address", put_address}, {"recipient", put_recipient}, {"size", put_size},
+    {"count", put_count},     {"host", put_host},           {"crypto", put_crypto},
+    {"where", put_where},     {"said", put_said},           {"next", put_next},
+    {"by", put_who},          {"route", put_route},
+};
 
 /* Appends what {key} stands for. False when there is no such value. */
 static bool put_value(struct telling *t, struct str key, struct buf *out)
 {
     struct str value;
 
-    if (str_eq(key, STR("address"))) {
-        text_put_safe(out, t->event->address);
-        return true; /* the null sender is a sender, too */
+    for (size_t i = 0; i < ARRAY_LEN(special); i++) {
+        if (str_eq_c(key, special[i].key))
+            return special[i].put(t, out);
     }
-    if (str_eq(key, STR("recipient"))) {
-        text_put_safe(out, t->event->address);
-        return t->event->address.len > 0;
-    }
-    if (str_eq(key, STR("size")) || str_eq(key, STR("count")))
-        return put_number(t, key, out);
     if (!find_detail(t->event, key, &value))
         return false;
     mark_used(t, key);
-    text_put_safe(out, value);
+    text_put_safe_line(out, value);
     return true;
 }
 
@@ -167,12 +397,12 @@ static void put_rest(struct telling *t, struct buf *out)
     struct str key, value;
 
     while (trace_next_detail(&c, &key, &value) > 0) {
-        if (is_used(t, key))
+        if (value.len == 0 || is_used(t, key))
             continue;
         buf_put_char(out, ' ');
         text_put_safe(out, str_sub(key, 0, KEY_MAX_BYTES));
         buf_put_char(out, '=');
-        text_put_safe(out, value);
+        text_put_safe_line(out, value);
     }
 }
 

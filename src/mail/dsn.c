@@ -246,8 +246,10 @@ static void copy_type(struct str type, char out[ADDRESS_TYPE_MAX_BYTES + 1])
         is_atom = is_atom && (ascii_is_alnum(type.ptr[i]) || type.ptr[i] == '-');
     if (str_eq_nocase(type, STR("utf-8")))
         type = STR("utf-8");
-    if (!is_atom || !str_copy(type, out, ADDRESS_TYPE_MAX_BYTES + 1))
-        strcpy(out, "unknown");
+    if (!is_atom || type.len > ADDRESS_TYPE_MAX_BYTES)
+        type = STR("unknown");
+    bool fits = str_copy(type, out, ADDRESS_TYPE_MAX_BYTES + 1);
+    ASSERT(fits);
 }
 
 /* The address of an ORCPT parameter, decoded and clean. */

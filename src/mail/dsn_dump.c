@@ -16,7 +16,7 @@ static const int64_t now_ms = INT64_C(1795500000000);
 
 static void read_all(FILE *file, struct buf *out)
 {
-    char chunk[CHUNK_BYTES];
+    static char chunk[CHUNK_BYTES];
     size_t len;
 
     while ((len = fread(chunk, 1, sizeof(chunk), file)) > 0)

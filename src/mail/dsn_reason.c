@@ -377,29 +377,37 @@ static const struct word_rule word_rules[] = {
      "prohibited attachment|security issue",
      REASON_VIRUS},
     {"must issue a starttls|starttls first|starttls is required|tls required|requires tls|"
-     "encryption required|tls handshake|certificate|dane|mta-sts|tlsa|tls negotiation|tls is "
-     "required",
+     "tls is required|encryption required|tls handshake|tls negotiation|certificate|dane policy|"
+     "dane required|mta-sts|tlsa",
      REASON_TLS},
     {"relay access denied|relaying denied|relay denied|unable to relay|relay not permitted|"
      "relaying not allowed|not permitted to relay|no relay|relaying is not|not a relay|"
      "not local host|we do not relay|cannot relay",
      REASON_RELAY},
     {"unexpected volume|user complaints", REASON_RATE},
-    {"blacklist|blocklist|block list|black list|blocked using|dnsbl|rbl|spamhaus|spamcop|"
-     "barracudacentral|sorbs|reputation|banned sending|banned sender|listed at|listed on|listed by|"
+    {"blacklist|blocklist|block list|black list|blocked using|dnsbl|"
+     " rbl|rbl.|-rbl|spamhaus|spamcop|barracudacentral|sorbs|reputation|banned sending|banned "
+     "sender|listed at|listed on|listed by|"
      "is listed|on our block|poor ip|your ip|client host|sender score|s3140|s3150|abusix|"
      "been blocked",
      REASON_REPUTATION},
+    {"message size|too large|too big|size limit|exceeds maximum|exceeds the maximum|"
+     "maximum message|message length",
+     REASON_TOO_LARGE},
+    {"too many recipients|too many rcpt|recipient limit|recipients limit",
+     REASON_TOO_MANY_RECIPIENTS},
     {"rate limit|ratelimit|rate-limit|too many messages|too many connections|too many mails|"
      "too much mail|receiving mail at a rate|receiving mail too quickly|sending limit|"
      "limit exceeded|throttl|too many concurrent|message rate|slow down|too fast|"
      "too many sessions|daily limit|hourly limit|concurrent connections",
      REASON_RATE},
-    {"too many recipients|too many rcpt", REASON_TOO_MANY_RECIPIENTS},
     {"spam|unsolicited|junk|bulk mail|phishing|content rejected|message content|迷惑", REASON_SPAM},
-    {"message size|too large|too big|size limit|exceeds maximum|exceeds the maximum|"
-     "maximum message|message length",
-     REASON_TOO_LARGE},
+    {"sender address rejected|sender rejected|sender denied|sender domain|invalid sender|"
+     "sender verify|envelope sender",
+     REASON_BAD_SENDER},
+    {"domain not found|nxdomain|host not found|unknown host|no such domain|unknown domain|"
+     "domain does not exist|host unknown|name does not exist|dns domain",
+     REASON_NO_DOMAIN},
     {"user unknown|unknown user|no such user|user not found|unknown recipient|recipient unknown|"
      "does not exist|doesn't exist|not exist|no mailbox|mailbox not found|mailbox unavailable|"
      "recipientnotfound|recipient not found|invalid recipient|no such recipient|unknown address|"
@@ -411,18 +419,12 @@ static const struct word_rule word_rules[] = {
     {"disabled|inactive|suspended|deactivated|account closed|not active|expired account|"
      "no longer in use|discontinued",
      REASON_DISABLED},
-    {"domain not found|nxdomain|host not found|unknown host|no such domain|unknown domain|"
-     "domain does not exist|host unknown|name does not exist|dns domain",
-     REASON_NO_DOMAIN},
-    {"sender address rejected|sender rejected|sender denied|sender domain|invalid sender|"
-     "sender verify|sender address|envelope sender|from address|mail from",
-     REASON_BAD_SENDER},
     {"authentication required|auth required|must authenticate|not logged in|"
      "authenticate first|login required|must login|authentication is required",
      REASON_LOGIN},
     {"not authorized to send|not permitted to send|members only|only members|not a member|"
-     "not subscribed|restricted to|sender not allowed|blocked by recipient|blocked by the "
-     "recipient|not allowed to post",
+     "not subscribed|restricted to|sender not allowed|blocked by recipient|"
+     "blocked by the recipient|not allowed to post",
      REASON_NOT_ALLOWED},
     {"connection refused|no route to host|network is unreachable|network unreachable|"
      "host is down|host unreachable|unreachable|all servers failed",
@@ -629,16 +631,20 @@ static enum reason_id find_reason(struct str status, struct str diagnostic)
         status = own_status;
     if (status.len > 0 && status.ptr[0] == '2')
         return REASON_SUCCESS;
+    bool is_delay = status.len > 0 ? status.ptr[0] == '4' : code / 100 == 4;
     enum reason_id id = find_code(status, precise_codes);
-    if (id == REASON_COUNT)
+    if (id == REASON_COUNT) {
         id = find_words(diagnostic);
+        /* "450 mailbox unavailable" is not the end of the mailbox. */
+        if (id == REASON_NO_USER && is_delay)
+            id = REASON_UNKNOWN_DELAY;
+    }
     if (id == REASON_COUNT && !is_empty_status(status))
         id = find_code(status, vague_codes);
     if (id == REASON_COUNT)
         id = find_basic(code);
     if (id != REASON_COUNT)
         return id;
-    bool is_delay = status.len > 0 ? status.ptr[0] == '4' : code / 100 == 4;
     return is_delay ? REASON_UNKNOWN_DELAY : REASON_UNKNOWN_FAILURE;
 }
 

@@ -218,9 +218,10 @@ static void lines_for_people_are_72_columns(void **state)
 
     fixture_init(&f, DSN_FAILED, DSN_ENGLISH | DSN_JAPANESE);
     f.recipients[0].diagnostic =
-        STR("550 one two three four five six seven eight nine ten eleven "
-            "twelve 日本語の説明文がここに入り、とても長く続いていきますので"
-            "途中で折り返されるはずです。折り返しは文字の間で起こります。");
+        STR("550 one two three four five six seven eight nine ten eleven twelve 日本語の説明文が"
+            "ここに入り、とても長く続いていきますので途中で折り返されるはずです。折り返しは文字の間"
+            "で起こ"
+            "ります。");
     print(&f);
     struct str rest = buf_str(&f.text), line;
     while (str_cut(rest, '\n', &line, &rest))
@@ -342,7 +343,7 @@ static void addresses_are_written_as_the_types_ask(void **state)
         {"太+郎@b.example", "utf-8;\\x{592A}\\x{2B}\\x{90CE}@b.example", false,
          "utf-8; \\x{592A}\\x{2B}\\x{90CE}@b.example",
          "utf-8; \\x{592A}\\x{2B}\\x{90CE}@b.example"},
-        {"a@b.example", "UTF-8;\\x{592A}\\x{2B}\\x{1F600}@b.example", true, "utf-8; 太+😀@b.example",
+        {"a@b.example", "UTF-8;\\x{592A}\\x{2B}\\x{1F600}@b.ex", true, "utf-8; 太+😀@b.ex",
          "rfc822; a@b.example"},
         {"a@b.example", "utf-8;太@b.example", true, "utf-8; 太@b.example", "rfc822; a@b.example"},
         {"a@b.example", "utf-8;太@b.example", false, "utf-8; \\x{592A}@b.example",
@@ -589,6 +590,8 @@ static void our_own_reasons_are_ours(void **state)
     expect_in(&f.text, "  This server noted:\r\n    > connect to");
     expect_in(&f.out, "\r\nDiagnostic-Code: x-hikyaku; connect to");
     expect_absent(&f.out, "Remote-MTA");
+    expect_in(&f.text, "  This server has tried again and again, and has now given up.\r\n");
+    expect_in(&f.out, "\r\nAction: failed\r\nStatus: 4.4.1\r\n");
     fixture_done(&f);
 }
 
@@ -624,10 +627,9 @@ static const struct reason_case reason_cases[] = {
     {"5.1.10", "550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found", "no such address"},
     {"5.1.10", "556 5.1.10 example.com has a null MX", "does not accept any mail"},
     {"5.1.2", "no such domain", "was not found"},
-    {"5.4.310", "550 5.4.310 DNS domain example.com does not exist",
-     "no such address|was not found"},
+    {"5.4.310", "550 5.4.310 DNS domain example.com does not exist", "was not found"},
     {"5.1.3", "501 bad", "not written in a form"},
-    {"5.1.8", "501 5.1.8 Sender domain not found", "was not found|your own address"},
+    {"5.1.8", "501 5.1.8 Sender domain not found", "your own address"},
     {"5.2.1", "550 5.2.1 mailbox", "not in use"},
     {"4.2.1",
      "450 4.2.1 The user you are trying to contact is receiving mail at a rate that "
@@ -636,6 +638,24 @@ static const struct reason_case reason_cases[] = {
     {"4.2.2", "452 4.2.2 Over quota", "mailbox is full"},
     {"5.7.1", "554 5.7.1 The recipient's inbox is full", "mailbox is full"},
     {"5.3.4", "552 5.3.4 too big", "larger than"},
+    {"5.7.1", "552 Message size limit exceeded", "larger than"},
+    {"5.2.0", "552 mailbox size limit exceeded", "mailbox is full"},
+    {"4.1.8", "450 4.1.8 <a@b>: Sender address rejected: Domain not found", "your own address"},
+    {"5.0.0", "550 <a@b>: Recipient address rejected: Domain not found", "was not found"},
+    {"5.7.1", "550 5.7.1 <marble@b.example>: no", "rules of"},
+    {"5.7.1", "550 5.7.1 <dane@b.example>: no", "rules of"},
+    {"4.0.0", "452 recipient limit exceeded", "more recipients"},
+    {"5.7.509", "550 5.7.509 Access denied", "verify that the message"},
+    {"4.4.14", "554 5.4.14 Hop count exceeded", "in a circle"},
+    {"5.0.0", "551 User not local; please try <x@y>", "has moved"},
+    {"5.0.0", "530 5.7.0 Authentication required", "a user name"},
+    {"4.7.5", "Server certificate not trusted", "protected connection"},
+    {"5.2.4", "", "mailing list"},
+    {"4.0.0", "450 Requested action not taken: mailbox unavailable", "for the time being"},
+    {"5.5.0", "550 5.5.0 Requested action not taken: mailbox unavailable", "no such address"},
+    {"4.3.1", "452 4.3.1 Insufficient system storage", "no room left"},
+    {"5.6.1", "", "of this kind"},
+    {"5.1.6", "", "has moved"},
     {"5.0.0", "552 Message size exceeds fixed limit", "larger than"},
     {"5.7.1",
      "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org",
@@ -654,7 +674,7 @@ static const struct reason_case reason_cases[] = {
     {"5.7.26", "550-5.7.26 This mail has been blocked because the sender is unauthenticated.",
      "verify that the message"},
     {"4.7.27", "421-4.7.27 Your email has been rate limited because SPF didn't pass",
-     "verify that the message|More mail"},
+     "verify that the message"},
     {"4.7.30", "421 4.7.30 DKIM did not pass", "verify that the message"},
     {"5.7.515",
      "550 5.7.515 Access denied, sending domain example.jp does not meet the required "

@@ -31,6 +31,7 @@ struct phrases {
     const char *postmaster_heads[DSN_EXPANDED + 1];
     const char *notes[DSN_EXPANDED + 1]; /* after the reason */
     const char *note_until;              /* of a delay whose end is known: the time */
+    const char *gave_up;                 /* of a failure that was a delay until now */
     const char *postmaster;
     const char *remote_words; /* the server's name */
     const char *unnamed_words;
@@ -67,6 +68,7 @@ static const struct phrases english = {
     .note_until = "Nothing is lost, and you need not send the message again: this server keeps "
                   "trying until %s and will tell you if it has to give up. If it is urgent, please "
                   "reach the recipient in another way, by telephone for example.",
+    .gave_up = "This server has tried again and again, and has now given up.",
     .postmaster = "To the postmaster: the message described below could not be delivered, and its "
                   "sender could not be told either. Please see whether something is wrong with "
                   "this server or with the addresses.",
@@ -113,6 +115,7 @@ static const struct phrases japanese = {
         "メールは失われていません。当サーバーが%sまで配送を試み続けますので、もう一度お送り"
         "いただく必要はありません。それでもお届けできないときは、あらためてお知らせします。"
         "お急ぎの場合は、電話など別の方法で相手の方にご連絡ください。",
+    .gave_up = "当サーバーで何度も配送を試みましたが、お届けできないため打ち切りました。",
     .postmaster = "管理者の方へ。下記のメールを配送できず、差出人の方へお知らせすることもできません"
                   "でした。当サーバーや宛先の設定に問題がないか、ご確認をお願いいたします。",
     .remote_words = "サーバー %s からの応答:",
@@ -319,6 +322,7 @@ struct group {
     const struct phrases *phrases;
     struct dsn_reason reason;
     enum dsn_action action;
+    bool has_given_up;
     const struct dsn_recipient *members[DSN_RECIPIENTS_MAX];
     size_t count;
     int64_t last_attempt_ms, will_retry_until_ms;
@@ -329,15 +333,23 @@ static enum dsn_action action_of(const struct dsn_recipient *r)
     return r->action >= DSN_FAILED && r->action <= DSN_EXPANDED ? r->action : DSN_FAILED;
 }
 
+/* After trying for days; the status is still that of the last attempt (RFC 3464 section 2.3.3). */
+static bool has_given_up(const struct dsn_recipient *r)
+{
+    return action_of(r) == DSN_FAILED && r->status.len > 0 && r->status.ptr[0] == '4';
+}
+
 /* Gathers those that say the same as the first. Whoever is in a group loses his reason. */
 static void gather(struct group *g, size_t first, struct dsn_reason *of_recipients)
 {
     g->reason = of_recipients[first];
     g->action = action_of(&g->d->recipients[first]);
+    g->has_given_up = has_given_up(&g->d->recipients[first]);
     g->will_retry_until_ms = INT64_MAX;
     for (size_t i = first; i < g->d->recipient_count; i++) {
         const struct dsn_recipient *r = &g->d->recipients[i];
-        if (action_of(r) != g->action || of_recipients[i].meaning != g->reason.meaning)
+        if (action_of(r) != g->action || of_recipients[i].meaning != g->reason.meaning ||
+            has_given_up(r) != g->has_given_up)
             continue;
         of_recipients[i].meaning = NULL;
         g->members[g->count++] = r;
@@ -393,6 +405,10 @@ static void put_explanation(const struct group *g, struct buf *out)
         put_empty_line(out);
         put_paragraph(out, "  ", str_from_c(g->reason.meaning));
     }
+    /* The reason for want of a better one says so itself. */
+    struct dsn_reason expired = dsn_explain(STR("4.4.7"), STR(""), p->language);
+    if (g->has_given_up && g->reason.meaning != expired.meaning)
+        put_paragraph(out, "  ", str_from_c(p->gave_up));
     /* Whoever waits has nothing to mend, and postmasters know better. */
     if (g->action == DSN_FAILED && !g->d->is_for_postmaster)
         put_paragraph(out, "  ", str_from_c(g->reason.remedy));

@@ -79,7 +79,6 @@ struct open_part {
     int first_field, field_count; /* edits of Content-Transfer-Encoding fields */
     int insertion;                /* the edit at the end of the header */
     int body;                     /* the edit of the body; of a multipart, of loose text */
-    uint64_t body_start;
     uint64_t bytes_8bit, bytes;
 };
 
@@ -285,13 +284,14 @@ static enum declared declared_of(struct str encoding)
     return encoding.len == 0 ? DECLARED_7BIT : DECLARED_OTHER;
 }
 
-/* message/partial and message/external-body are 7 bits by definition (RFC 2046 section 5.2). */
+/* message/partial and message/external-body are 7 bits by definition (RFC 2046 section 5.2); a
+ * message/rfc822 must not be encoded (section 5.2.1), and if it is, nobody knows how it is read. */
 static enum part_kind message_kind(struct str subtype, enum declared declared)
 {
     bool is_identity = declared <= DECLARED_BINARY;
 
     if (str_eq_nocase(subtype, STR("rfc822")))
-        return is_identity ? KIND_MESSAGE : KIND_BINARY;
+        return is_identity ? KIND_MESSAGE : KIND_UNTOUCHABLE;
     if (str_eq_nocase(subtype, STR("global")))
         return KIND_BINARY;
     if (str_eq_nocase(subtype, STR("partial")) || str_eq_nocase(subtype, STR("external-body")))
@@ -347,7 +347,6 @@ static void end_header(struct mime_7bit *m, uint64_t end, uint64_t body_start)
     describe(m, o);
     is_container = o->kind == KIND_MULTIPART || o->kind == KIND_MESSAGE;
     o->insertion = add_edit(m, end);
-    o->body_start = body_start;
     if (is_container && (o->declared == DECLARED_8BIT || o->declared == DECLARED_BINARY))
         declare(m, o, "7bit");
     m->state = IN_BODY;

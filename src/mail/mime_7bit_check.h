@@ -77,10 +77,6 @@ static inline void check_same_content(const struct summary_part *a, struct str a
     buf_init(&after, CHECK_MAX_BYTES);
     check_decode(a, a_message, &before);
     check_decode(b, b_message, &after);
-    /* Of a message/global that ends within its header, the scanner counts the line end before the
-     * boundary to the body; encoded, it is a leaf and has none. */
-    if (a->children != NULL && before.len > after.len)
-        before.len -= str_has_suffix_nocase(buf_str(&before), STR("\r\n")) ? 2 : 1;
     ASSERT(str_eq(buf_str(&before), buf_str(&after)));
 }
 
@@ -96,6 +92,17 @@ static inline void check_same_parts(const struct summary_part *a, struct str a_m
             check_same_content(a, a_message, b, b_message);
     }
     ASSERT(a == NULL && b == NULL);
+}
+
+/* The scanner looks into a message/global where its encoding lets it; here it is a leaf. What uses
+ * one boundary inside and outside of it has other parts for each of them. */
+static inline bool check_has_global(const struct summary_part *part)
+{
+    for (; part != NULL; part = part->next) {
+        if (str_eq_nocase(part->subtype, STR("global")) || check_has_global(part->children))
+            return true;
+    }
+    return false;
 }
 
 /* Converts in pieces of pseudo-random sizes up to `max_piece`; 0: whole. What decide said. */
@@ -153,8 +160,10 @@ static inline int check_conversion(struct str message, struct buf *out)
     }
     ASSERT(!utf8_has_non_ascii(buf_str(out)));
     struct mime_scanner *a = mime_scanner_new(), *b = mime_scanner_new();
-    check_same_parts(check_scan(a, message, 0), message, check_scan(b, buf_str(out), 0),
-                     buf_str(out));
+    struct summary_part *before = check_scan(a, message, 0);
+    struct summary_part *after = check_scan(b, buf_str(out), 0);
+    if (!check_has_global(before))
+        check_same_parts(before, message, after, buf_str(out));
     mime_scanner_free(b);
     mime_scanner_free(a);
     return decision;

@@ -161,6 +161,8 @@ static void what_cannot_be_converted_is_refused(void **state)
         /* the header of a message inside */
         {"Content-Type: message/rfc822\r\n\r\nSubject: " E_ACUTE "\r\n\r\nx\r\n", true},
         {"Content-Transfer-Encoding: x-uuencode\r\n\r\n" E_ACUTE, false},
+        {"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" E_ACUTE,
+         false},
         {"Content-Type: message/partial; number=1\r\n\r\n" E_ACUTE, false},
         /* multiparts without parts: what is in them may be all there is */
         {"Content-Type: multipart/mixed\r\n\r\n" E_ACUTE, false},

@@ -4,7 +4,7 @@
 #include "base/utf8.h"
 #include "mail/addrlist.h"
 #include "mail/header.h"
-#include "mail/submit_words.h"
+#include "mail/transfer.h"
 
 enum {
     LIST_MAX = 4096,      /* addresses of one field with recipients */
@@ -110,6 +110,7 @@ static void read_authors(struct str body, struct str default_domain, struct aren
         return;
     const struct summary_mailbox *m = addrlist_parse(body, SUBMIT_AUTHORS_MAX + 1, arena);
     out->is_clean = m != NULL;
+    out->mailboxes = arena_alloc(arena, SUBMIT_AUTHORS_MAX * sizeof(*out->mailboxes));
     for (; m != NULL; m = m->next) {
         if (out->count == SUBMIT_AUTHORS_MAX ||
             !understand(m, default_domain, arena, &out->mailboxes[out->count]))
@@ -210,12 +211,22 @@ static bool is_plain_phrase(struct str name)
     return true;
 }
 
+static bool is_clean_utf8(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
+            return false;
+    }
+    return utf8_is_valid(text);
+}
+
 /* A display name: encoded words and plain words as they are, others quoted (RFC 5322 3.2.4). */
 static void put_name(struct buf *out, struct str name)
 {
     bool is_plain = is_plain_phrase(name);
 
-    if (utf8_has_non_ascii(name) && submit_put_words(out, name)) {
+    if (utf8_has_non_ascii(name) && is_clean_utf8(name)) {
+        transfer_put_words(name, out);
         buf_put_char(out, ' ');
         return;
     }

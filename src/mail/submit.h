@@ -31,8 +31,8 @@ struct submit_mailbox {
 /* From, or Resent-From. */
 struct submit_authors {
     bool is_present;
-    bool is_clean; /* one field, and every address in it is understood */
-    struct submit_mailbox mailboxes[SUBMIT_AUTHORS_MAX];
+    bool is_clean;                    /* one field, and every address in it is understood */
+    struct submit_mailbox *mailboxes; /* at most SUBMIT_AUTHORS_MAX */
     size_t count;
 };
 

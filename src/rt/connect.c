@@ -80,7 +80,7 @@ static int wait_connected(int fd, int64_t deadline_ms)
     while (!waiting.is_ready && (r == 0 || r == -EINTR)) /* an interrupt is for idle waits */
         r = fiber_park(deadline_ms);
     loop_watch_remove(&waiting.watch);
-    if (r < 0)
+    if (!waiting.is_ready)
         return r;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 ? -errno : -error;
 }

@@ -64,7 +64,7 @@ static void run(fiber_fn *fn)
 static void connect_main(void *arg)
 {
     const struct ip_addr to = address("127.0.0.1"), source = address("127.0.0.9");
-    struct sockaddr_in peer;
+    struct sockaddr_in peer = {.sin_family = AF_INET};
     socklen_t len = sizeof(peer);
     int on = 0;
     socklen_t on_len = sizeof(on);
@@ -100,6 +100,9 @@ static void v6_main(void *arg)
     (void)arg;
     if (v6_listener >= 0) {
         int fd = connect_tcp(&to, v6_port, NULL, clock_mono_ms() + WAIT_MS);
+        assert_true(fd >= 0);
+        close(fd);
+        fd = connect_tcp(&to, v6_port, &to, clock_mono_ms() + WAIT_MS);
         assert_true(fd >= 0);
         close(fd);
         close(v6_listener);

@@ -327,11 +327,15 @@ static int allow_own_signals(scmp_filter_ctx filter)
 }
 
 /* Calls that libraries try and do without when they get an error. */
-static int soften(scmp_filter_ctx filter)
+static int soften(scmp_filter_ctx filter, const struct sandbox_profile *profile)
 {
     int r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(statx), 0);
 
 #ifndef HIKYAKU_SANITIZED
+    /* When a thread frees much, glibc looks into /proc/sys/vm/overcommit_memory. */
+    bool is_tried = profile->tries_files || (profile->has_threads && profile->paths == NULL);
+    if (r >= 0 && is_tried)
+        r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);
     /* Threads have names; what else prctl can do, and glibc's naming of memory, is denied. */
     struct scmp_arg_cmp name = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = PR_SET_NAME};
     struct scmp_arg_cmp other = {.arg = 0, .op = SCMP_CMP_NE, .datum_a = PR_SET_NAME};
@@ -339,6 +343,8 @@ static int soften(scmp_filter_ctx filter)
         r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, &name);
     if (r >= 0)
         r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1, &other);
+#else
+    (void)profile;
 #endif
     return r;
 }
@@ -363,7 +369,7 @@ static int fill_filter(scmp_filter_ctx filter, const struct sandbox_profile *pro
     if (r >= 0)
         r = allow(filter, sanitizer_syscalls);
 #endif
-    return r < 0 ? r : soften(filter);
+    return r < 0 ? r : soften(filter, profile);
 }
 
 static int enter_seccomp(const struct sandbox_profile *profile)

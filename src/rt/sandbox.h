@@ -28,11 +28,13 @@ struct sandbox_profile {
     const struct sandbox_path *paths; /* all other files are out of reach; ends with path NULL */
     const char *const *syscalls;      /* beyond the common set; ends with NULL */
     bool has_threads;                 /* may start threads after entering */
+    bool tries_files;                 /* libraries look for files: they get an error, not the end */
     bool may_connect;                 /* TCP to anywhere, from a source address if wanted */
     bool may_ask_dns;                 /* the same, and UDP: what a resolver needs */
 };
 
-/* Paths or threads also mean record locks, as a database needs them. */
+/* Paths or threads also mean record locks, as a database needs them. With threads and no paths,
+ * opening a file fails and does not kill, because the C library tries. */
 
 /* When running as root: becomes `user` (its uid, gid, no other groups). 0 or negative errno;
  * -ENOENT: no such user. Does nothing when not root. */

@@ -64,10 +64,11 @@ static int read_line(struct smtp_client *c, struct str *out_line)
         int r = stream_read_line(&c->stream, SMTP_CLIENT_LINE_MAX_BYTES, out_line);
         if (r == -EINTR) /* meant for idle waits */
             continue;
-        if (r >= 0 || r == -ECANCELED || r == -ETIMEDOUT || r == -EMSGSIZE)
+        if (r >= 0 || r == -ECANCELED)
             return r;
-        /* A peer that closed on us may have said why before. */
-        if (c->stream.error == 0 || !stream_has_input(&c->stream))
+        /* A peer that closed on us, or does not read on, may have said why before. */
+        bool is_stuck = r == -ETIMEDOUT && c->stream.out.len > 0;
+        if ((c->stream.error == 0 && !is_stuck) || !stream_has_input(&c->stream))
             return r == -ENODATA || r == -EPIPE ? -ECONNRESET : r;
         smtp_client_drop_output(c);
     }
@@ -106,7 +107,7 @@ int smtp_client_read(struct smtp_client *c, enum smtp_client_stage stage,
     int r = read_lines(c, reader, ehlo);
     if (r == 0 && !is_due(stage, reader->code))
         r = -EPROTO;
-    if (r < 0 || reader->code == 421)
+    if (r < 0 || reader->code == 421 || c->has_dropped_output)
         smtp_client_give_up(c);
     return r;
 }

@@ -47,8 +47,8 @@ enum smtp_client_stage { /* where a reply, or the lack of one, belongs */
                          SMTP_CLIENT_EHLO,
                          SMTP_CLIENT_MAIL,
                          SMTP_CLIENT_RCPT,
-                         SMTP_CLIENT_DATA, /* the DATA command; BDAT when it is refused early */
-                         SMTP_CLIENT_BODY, /* while the text is sent, and its final reply */
+                         SMTP_CLIENT_DATA, /* the DATA command */
+                         SMTP_CLIENT_BODY, /* while the text is sent, and its final reply; BDAT */
                          SMTP_CLIENT_RSET,
                          SMTP_CLIENT_QUIT,
 };

@@ -110,12 +110,16 @@ static void peer_drip(struct str text)
     }
 }
 
-static void peer_shrink(void)
+static void shrink(int fd)
 {
     int bytes = 1; /* the kernel's least */
 
-    assert_int_equal(setsockopt(peer.stream.watch.fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)),
-                     0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)), 0);
+}
+
+static void peer_shrink(void)
+{
+    shrink(peer.stream.watch.fd);
 }
 
 static void peer_flush(void)
@@ -368,6 +372,8 @@ static void scenario_main(void *arg)
     arena_init(&arena, 1024 * 1024);
     buf_init(&printed, 256 * 1024);
     struct smtp_client_message m = scenario_message(scenario->recipients, &arena);
+    if (scenario->is_narrow)
+        shrink(*fd);
     bool is_open = scenario_open(*fd, &printed);
     if (is_open)
         is_unknown = scenario_send(&m, &printed);

@@ -17,7 +17,7 @@
 #include "rt/stream.h"
 #include "smtp/client.h"
 
-enum { LONG_MS = 5000, SHORT_MS = 30, LINE_MAX_BYTES = 2048 };
+enum { LONG_MS = 5000, SHORT_MS = 50, LINE_MAX_BYTES = 1024 };
 
 #define TEXT_DEFAULT "Subject: x\r\n\r\nbody\r\n"
 
@@ -52,6 +52,7 @@ struct scenario {
     bool tells_last;
     int source_error; /* without any piece */
     int end_error;
+    bool is_narrow; /* the client's send buffer is the smallest there is */
 };
 
 /* The state of the test at hand. */

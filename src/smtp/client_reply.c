@@ -74,14 +74,15 @@ static struct str find_enhanced(struct str words, uint16_t code)
     return next < 0 || next == ' ' || next == '\t' ? str_sub(words, 0, len) : STR_NONE;
 }
 
+/* The first line with words decides about the enhanced code; others are to repeat it. */
 static struct str without_enhanced(struct smtp_reply_reader *r, struct str words)
 {
     struct str enhanced = find_enhanced(words, r->code);
 
     if (enhanced.len == 0)
         return words;
-    if (r->line_count == 1 && !str_copy(enhanced, r->enhanced, sizeof(r->enhanced)))
-        return words;
+    if (r->enhanced[0] == '\0' && r->text_len == 0)
+        ASSERT(str_copy(enhanced, r->enhanced, sizeof(r->enhanced)));
     if (!str_eq_c(enhanced, r->enhanced))
         return words;
     return str_sub(words, enhanced.len, words.len);
@@ -117,6 +118,6 @@ int smtp_reply_take_line(struct smtp_reply_reader *r, struct str line)
     r->code = code;
     r->line_count++;
     r->words = str_sub(line, 4, line.len);
-    keep_text(r, without_enhanced(r, r->words));
+    keep_text(r, without_enhanced(r, str_trim(r->words)));
     return separator == '-' ? 0 : 1;
 }

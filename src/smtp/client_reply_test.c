@@ -32,72 +32,72 @@ static int read_all(struct str lines, struct smtp_reply_reader *r)
     return result;
 }
 
+static const struct {
+    const char *lines;
+    int result;
+    unsigned code;
+    const char *enhanced, *text;
+} REPLIES[] = {
+    {"250 ok\r\n", 1, 250, "", "ok"},
+    {"250 ok\n", 1, 250, "", "ok"},
+    {"250 ok\r\r\n", 1, 250, "", "ok"},
+    {"250 ok", 1, 250, "", "ok"},
+    {"250\r\n", 1, 250, "", ""},
+    {"250 \r\n", 1, 250, "", ""},
+    {"250  two  blanks  \r\n", 1, 250, "", "two  blanks"},
+    {"250-\r\n250\r\n", 1, 250, "", ""},
+    {"250-a\r\n250-\r\n250 b\r\n", 1, 250, "", "a\nb"},
+    {"250-234 text\r\n250 x\r\n", 1, 250, "", "234 text\nx"},
+    {"250-a\r\n", 0, 250, "", "a"},
+    {"200 x\r\n", 1, 200, "", "x"},
+    {"599 x\r\n", 1, 599, "", "x"},
+    {"579 x\r\n", 1, 579, "", "x"},
+    {"250 2.1.5 ok\r\n", 1, 250, "2.1.5", "ok"},
+    {"250 2.1.5\r\n", 1, 250, "2.1.5", ""},
+    {"550 5.123.999 no\r\n", 1, 550, "5.123.999", "no"},
+    {"550-5.1.1 no\r\n550-5.1.1 such\r\n550 5.1.1 user\r\n", 1, 550, "5.1.1", "no\nsuch\nuser"},
+    {"550-5.1.1 no\r\n550 5.1.2 user\r\n", 1, 550, "5.1.1", "no\n5.1.2 user"},
+    {"550-no\r\n550 5.1.2 user\r\n", 1, 550, "", "no\n5.1.2 user"},
+    {"550 4.1.1 not its class\r\n", 1, 550, "", "4.1.1 not its class"},
+    {"250 2.1 x\r\n", 1, 250, "", "2.1 x"},
+    {"250 2.1.5.6 x\r\n", 1, 250, "", "2.1.5.6 x"},
+    {"250 2.1.1234 x\r\n", 1, 250, "", "2.1.1234 x"},
+    {"250 2..1 x\r\n", 1, 250, "", "2..1 x"},
+    {"250 2.1.5x\r\n", 1, 250, "", "2.1.5x"},
+    {"250 22.1.5 x\r\n", 1, 250, "", "22.1.5 x"},
+    {"250 a\tb\x01\x7f\x1b[m\r\n", 1, 250, "", "a b???[m"},
+    {"250 \xe9\xa3\x9b\xe8\x84\x9a\r\n", 1, 250, "", "\xe9\xa3\x9b\xe8\x84\x9a"},
+    {"250 \xe9\xa3 \xff\xc0\x80\r\n", 1, 250, "", "?? ???"},
+    {"250 a\xc2\x9b"
+     "31m\xc2\xa0\r\n",
+     1, 250, "", "a?31m\xc2\xa0"},
+    {"250 a\rb\r\n", 1, 250, "", "a?b"},
+    {"", 0, 0, "", ""},
+    {"\r\n", -EPROTO, 0, "", ""},
+    {"hello\r\n", -EPROTO, 0, "", ""},
+    {"25\r\n", -EPROTO, 0, "", ""},
+    {"2500 x\r\n", -EPROTO, 0, "", ""},
+    {"250x\r\n", -EPROTO, 0, "", ""},
+    {"250\tx\r\n", -EPROTO, 0, "", ""},
+    {" 250 x\r\n", -EPROTO, 0, "", ""},
+    {"+50 x\r\n", -EPROTO, 0, "", ""},
+    {"199 x\r\n", -EPROTO, 0, "", ""},
+    {"600 x\r\n", -EPROTO, 0, "", ""},
+    {"000 x\r\n", -EPROTO, 0, "", ""},
+    {"250-a\r\n251 b\r\n", -EPROTO, 250, "", "a"},
+    {"250-a\r\nb\r\n", -EPROTO, 250, "", "a"},
+};
+
 static void replies_are_read(void **state)
 {
-    static const struct {
-        const char *lines;
-        int result;
-        unsigned code;
-        const char *enhanced, *text;
-    } table[] = {
-        {"250 ok\r\n", 1, 250, "", "ok"},
-        {"250 ok\n", 1, 250, "", "ok"},
-        {"250 ok\r\r\n", 1, 250, "", "ok"},
-        {"250 ok", 1, 250, "", "ok"},
-        {"250\r\n", 1, 250, "", ""},
-        {"250 \r\n", 1, 250, "", ""},
-        {"250  two  blanks  \r\n", 1, 250, "", "two  blanks"},
-        {"250-\r\n250\r\n", 1, 250, "", ""},
-        {"250-a\r\n250-\r\n250 b\r\n", 1, 250, "", "a\nb"},
-        {"250-234 text\r\n250 x\r\n", 1, 250, "", "234 text\nx"},
-        {"250-a\r\n", 0, 250, "", "a"},
-        {"200 x\r\n", 1, 200, "", "x"},
-        {"599 x\r\n", 1, 599, "", "x"},
-        {"579 x\r\n", 1, 579, "", "x"},
-        {"250 2.1.5 ok\r\n", 1, 250, "2.1.5", "ok"},
-        {"250 2.1.5\r\n", 1, 250, "2.1.5", ""},
-        {"550 5.123.999 no\r\n", 1, 550, "5.123.999", "no"},
-        {"550-5.1.1 no\r\n550-5.1.1 such\r\n550 5.1.1 user\r\n", 1, 550, "5.1.1", "no\nsuch\nuser"},
-        {"550-5.1.1 no\r\n550 5.1.2 user\r\n", 1, 550, "5.1.1", "no\n5.1.2 user"},
-        {"550-no\r\n550 5.1.2 user\r\n", 1, 550, "", "no\n5.1.2 user"},
-        {"550 4.1.1 not its class\r\n", 1, 550, "", "4.1.1 not its class"},
-        {"250 2.1 x\r\n", 1, 250, "", "2.1 x"},
-        {"250 2.1.5.6 x\r\n", 1, 250, "", "2.1.5.6 x"},
-        {"250 2.1.1234 x\r\n", 1, 250, "", "2.1.1234 x"},
-        {"250 2..1 x\r\n", 1, 250, "", "2..1 x"},
-        {"250 2.1.5x\r\n", 1, 250, "", "2.1.5x"},
-        {"250 22.1.5 x\r\n", 1, 250, "", "22.1.5 x"},
-        {"250 a\tb\x01\x7f\x1b[m\r\n", 1, 250, "", "a b???[m"},
-        {"250 \xe9\xa3\x9b\xe8\x84\x9a\r\n", 1, 250, "", "\xe9\xa3\x9b\xe8\x84\x9a"},
-        {"250 \xe9\xa3 \xff\xc0\x80\r\n", 1, 250, "", "?? ???"},
-        {"250 a\xc2\x9b"
-         "31m\xc2\xa0\r\n",
-         1, 250, "", "a?31m\xc2\xa0"},
-        {"250 a\rb\r\n", 1, 250, "", "a?b"},
-        {"", 0, 0, "", ""},
-        {"\r\n", -EPROTO, 0, "", ""},
-        {"hello\r\n", -EPROTO, 0, "", ""},
-        {"25\r\n", -EPROTO, 0, "", ""},
-        {"2500 x\r\n", -EPROTO, 0, "", ""},
-        {"250x\r\n", -EPROTO, 0, "", ""},
-        {"250\tx\r\n", -EPROTO, 0, "", ""},
-        {" 250 x\r\n", -EPROTO, 0, "", ""},
-        {"+50 x\r\n", -EPROTO, 0, "", ""},
-        {"199 x\r\n", -EPROTO, 0, "", ""},
-        {"600 x\r\n", -EPROTO, 0, "", ""},
-        {"000 x\r\n", -EPROTO, 0, "", ""},
-        {"250-a\r\n251 b\r\n", -EPROTO, 250, "", "a"},
-        {"250-a\r\nb\r\n", -EPROTO, 250, "", "a"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(REPLIES); i++) {
         struct smtp_reply_reader r;
-        assert_int_equal(read_all(str_from_c(table[i].lines), &r), table[i].result);
-        assert_int_equal(r.code, table[i].code);
-        assert_string_equal(r.enhanced, table[i].enhanced);
-        assert_int_equal(r.text_len, strlen(table[i].text));
-        assert_memory_equal(r.text, table[i].text, r.text_len);
+        assert_int_equal(read_all(str_from_c(REPLIES[i].lines), &r), REPLIES[i].result);
+        assert_int_equal(r.code, REPLIES[i].code);
+        assert_string_equal(r.enhanced, REPLIES[i].enhanced);
+        assert_int_equal(r.text_len, strlen(REPLIES[i].text));
+        assert_memory_equal(r.text, REPLIES[i].text, r.text_len);
     }
     struct smtp_reply_reader r;
     assert_int_equal(read_all(STR("250 a\0b\r\n"), &r), 1);

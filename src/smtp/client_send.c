@@ -277,6 +277,7 @@ static int next_piece(struct transaction *t, struct str *out_piece)
     if (s->has_second) {
         s->has_second = false;
         *out_piece = s->second;
+        buf_done(&s->held);
         return 1;
     }
     return s->has_ended ? 0 : ask_source(t, out_piece);
@@ -309,6 +310,8 @@ static int flush_text(struct transaction *t)
 {
     struct stream *stream = &t->c->stream;
 
+    /* Else a reply to the envelope would pass for an early one. */
+    ASSERT(t->flight.count == 0);
     stream_set_deadline(stream, clock_mono_ms() + t->c->config->timeouts.block);
     int r = stream_flush(stream);
     if (r == -ECANCELED || !stream_has_input(stream))
@@ -389,7 +392,7 @@ static int end_without_recipients(struct transaction *t)
 
     if (t->is_begun) {
         r = read_step(t, t->is_chunked ? SMTP_CLIENT_BODY : SMTP_CLIENT_DATA);
-        if (r == 0 && t->reader.code == 354) {
+        if (r == 0 && !t->is_chunked && t->reader.code < 400) {
             buf_put_str(&t->c->stream.out, STR(".\r\n"));
             return read_step(t, SMTP_CLIENT_BODY);
         }
@@ -406,7 +409,9 @@ static int take_final_reply(struct transaction *t)
     if (r < 0)
         return r;
     /* Nobody said 354 in between, so one reply too many earlier would pass for this one. */
-    if (t->is_chunked && stream_pending(&t->c->stream).len > 0)
+    bool is_doubtful = t->is_chunked && stream_pending(&t->c->stream).len > 0;
+    /* And nobody can accept what was not sent. */
+    if (is_doubtful || (t->c->has_dropped_output && t->reader.code < 400))
         return fail(t, SMTP_CLIENT_BODY, -EPROTO);
     struct smtp_client_reply reply = reply_at(t, SMTP_CLIENT_BODY);
     size_t decided = decide_rest(t, &reply);

@@ -244,6 +244,42 @@ static void big_texts_and_early_words(void **state)
     free(big);
 }
 
+static void words_behind_the_end_that_cannot_be_sent(void **state)
+{
+    static const struct scenario data = {.name = "552 while the end of the text does not go out",
+                                         .script =
+                                             DATA_BEGUN "<~1000\n> 552 5.3.4 too big\nstuck\n",
+                                         .expected = "2 times 552 5.3.4 at end of data: too big\n",
+                                         .is_unusable = true,
+                                         .is_short = true,
+                                         .is_narrow = true,
+                                         .before_end = 1};
+    static const struct scenario yes = {.name = "250 while the end of the text does not go out",
+                                        .script = DATA_BEGUN "<~1000\n> 250 fine\nstuck\n",
+                                        .expected = "2 times EPROTO at end of data\n",
+                                        .is_unusable = true,
+                                        .is_short = true,
+                                        .is_narrow = true,
+                                        .before_end = 1};
+    static const struct scenario silent = {.name =
+                                               "silence while the end of the text does not go out",
+                                           .script = DATA_BEGUN "<~1000\nstuck\n",
+                                           .expected = "2 times ETIMEDOUT at end of data\n",
+                                           .is_unusable = true,
+                                           .is_short = true,
+                                           .is_narrow = true,
+                                           .before_end = 1};
+    /* Less than what is flushed at once, more than two of the smallest buffers. */
+    static char text[15000];
+    const char *pieces[] = {text};
+
+    (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    run_pieces(&data, pieces, 1, true);
+    run_pieces(&yes, pieces, 1, true);
+    run_pieces(&silent, pieces, 1, true);
+}
+
 static void a_big_chunk_waits_for_the_envelope(void **state)
 {
     static const struct scenario taken = {.name = "taken",
@@ -589,6 +625,7 @@ int main(void)
         cmocka_unit_test(a_flight_is_bounded_in_bytes),
         cmocka_unit_test(texts_in_pieces_are_repaired),
         cmocka_unit_test(big_texts_and_early_words),
+        cmocka_unit_test(words_behind_the_end_that_cannot_be_sent),
         cmocka_unit_test(a_big_chunk_waits_for_the_envelope),
         cmocka_unit_test(replies_have_bounds),
         cmocka_unit_test(what_is_offered_is_used),

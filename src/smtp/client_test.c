@@ -170,7 +170,7 @@ static const char *good_reply(enum step step)
 
 static bool is_in_flight(const struct mode *mode, enum step step)
 {
-    return mode->is_piped && (step != FINAL || mode->is_chunked);
+    return mode->is_piped && step != (mode->is_chunked ? DATA : FINAL);
 }
 
 /* What follows a refusal at a step. */
@@ -184,12 +184,24 @@ static void put_after_refusal(const struct mode *mode, enum step step, struct bu
     buf_put_c(out, QUIT_OK);
 }
 
+/* The peer's words at a step: its reply, or the event. */
+static const char *words_at(enum step step, enum step at, const struct event *event)
+{
+    if (step != at)
+        return good_reply(step);
+    if (event->script != NULL)
+        return event->script;
+    return step == DATA ? "> 250 odd\n" : "> 354 odd\n";
+}
+
 static void build_script(const struct mode *mode, enum step at, const struct event *event,
                          struct buf *out)
 {
+    bool is_last = event->error != NULL || event->is_final;
+
     buf_put_c(out, mode->hello);
     for (enum step s = MAIL; s < STEP_COUNT; s++) {
-        if (is_in_flight(mode, s) && !(mode->is_chunked && s == DATA))
+        if (is_in_flight(mode, s))
             buf_put_c(out, command_of(mode, s));
     }
     for (enum step s = MAIL; s < STEP_COUNT; s++) {
@@ -197,17 +209,12 @@ static void build_script(const struct mode *mode, enum step at, const struct eve
             continue;
         if (!is_in_flight(mode, s))
             buf_put_c(out, command_of(mode, s));
-        const char *odd = s == DATA ? "> 250 odd\n" : "> 354 odd\n";
-        if (s == at)
-            buf_put_c(out, event->script != NULL ? event->script : odd);
-        else
-            buf_put_c(out, good_reply(s));
-        if (s == at && (event->error != NULL || event->is_final))
-            return;
-        if (s == at && s != RCPT1 && s != RCPT2) {
+        buf_put_c(out, words_at(s, at, event));
+        if (s != at || (!is_last && (s == RCPT1 || s == RCPT2)))
+            continue;
+        if (!is_last)
             put_after_refusal(mode, s, out);
-            return;
-        }
+        return;
     }
     buf_put_c(out, QUIT_OK);
 }
@@ -292,6 +299,10 @@ static void nobody_is_accepted(void **state)
         {.name = "DATA is taken: a dot alone",
          .script = PIPE MAIL_LINE RCPT_A RCPT_B "< DATA\n" ALL_REFUSED
                                                 "> 354 go\n< .\n> 554 none\n" QUIT_OK,
+         .expected = REFUSED_OUT},
+        {.name = "DATA is taken with an unknown code",
+         .script = PIPE MAIL_LINE RCPT_A RCPT_B "< DATA\n" ALL_REFUSED
+                                                "> 399 go\n< .\n> 554 none\n" QUIT_OK,
          .expected = REFUSED_OUT},
         {.name = "DATA is taken, and the dot too",
          .script = PIPE MAIL_LINE RCPT_A RCPT_B "< DATA\n" ALL_REFUSED

@@ -30,10 +30,10 @@ static void print(struct str text, size_t step, bool is_dotted, struct buf *out)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    CLEANUP(buf_done) struct buf dotted;
-    CLEANUP(buf_done) struct buf chunked;
-    CLEANUP(buf_done) struct buf whole;
-    CLEANUP(buf_done) struct buf content;
+    CLEANUP(buf_done) struct buf dotted = {.max = 0};
+    CLEANUP(buf_done) struct buf chunked = {.max = 0};
+    CLEANUP(buf_done) struct buf whole = {.max = 0};
+    CLEANUP(buf_done) struct buf content = {.max = 0};
     struct data_scan scan;
 
     if (len == 0)

@@ -44,6 +44,7 @@ class Attempt:
 
     def __init__(self, ident, rng, is_big_allowed=True):
         self.ident = ident
+        self.sender = f'{ident}@sender.example'
         everybody = [*ACCOUNTS, *ALIASES, *REMOTES]
         self.recipients = rng.sample(everybody, rng.choice((1, 1, 1, 2, 3)))
         size = rng.choices(SIZES, SIZE_WEIGHTS)[0]
@@ -78,7 +79,7 @@ class Attempt:
     def send(self, session):
         """The whole dialogue on an open session. Sets the outcome; may raise when the server goes.
         """
-        self.reply = session.command(f'MAIL FROM:<{self.ident}@sender.example>')
+        self.reply = session.command(f'MAIL FROM:<{self.sender}>')
         for recipient in self.recipients if self.reply.startswith('250') else ():
             self.reply = session.command(f'RCPT TO:<{recipient}>')
             if not self.reply.startswith('250'):
@@ -117,10 +118,12 @@ class Attempt:
 
 
 class Load:
-    """Threads that send until they are told to stop."""
+    """Threads that send until they are told to stop. `make` gives an attempt from (ident, rng);
+    as long as `must_wait` says so, nothing new is sent."""
 
-    def __init__(self, port, seed, threads=6, pause=0.0):
-        self.port, self.seed, self.pause = port, seed, pause
+    def __init__(self, port, seed, threads=6, make=None, must_wait=None):
+        self.port, self.seed = port, seed
+        self.make, self.must_wait = make or Attempt, must_wait
         self.attempts = []
         self.wrong = []
         self.round = 0
@@ -179,13 +182,13 @@ class Load:
         self.wrong.append(f'{time.monotonic():.3f} round {self.round}: {error}')
 
     def _attempt(self, session, ident, rng):
-        attempt = Attempt(ident, rng)
+        while self.must_wait and self.must_wait() and not self._stop.wait(0.02):
+            pass
+        attempt = self.make(ident, rng)
         attempt.round = self.round
         with self._lock:
             self.attempts.append(attempt)
         attempt.send(session)
-        if self.pause:
-            self._stop.wait(self.pause)
 
 
 def send_one(port, ident, recipients=(ACCOUNTS[0],), size=1000, timeout=20):

@@ -176,6 +176,7 @@ static void write_notice(const struct queue_report_message *m, struct str origin
                     .now_ms = clock_real_ms(),
                     .is_utf8 = (m->flags & DELIVER_SMTPUTF8) != 0,
                     .is_for_postmaster = n->is_for_postmaster,
+                    .may_load_charsets = true, /* outbound.c has loaded them */
                     .sender = m->sender,
                     .original = is_whole ? original : header_of(original),
                     .is_original_whole = is_whole,

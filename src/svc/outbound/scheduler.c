@@ -12,7 +12,6 @@
 #include "svc/outbound/worker.h"
 
 enum {
-    SPARE_DESTINATIONS = 200, /* at work beyond the connections: they resolve, or wait */
     DESTINATIONS_MAX = 10000, /* at work at one time, whatever the settings say */
     PROBING_SHARE = 4,        /* of the room: destinations that were down the last time */
     WAIT_MAX_MS = 60 * 1000,
@@ -41,9 +40,10 @@ static void on_runner_end(void)
 
 static unsigned room(void)
 {
-    unsigned max = (unsigned)worker.settings->outbound_max_connections + SPARE_DESTINATIONS;
+    /* Each has a connection, or will have one. */
+    unsigned max =
+        MIN((unsigned)worker.settings->outbound_max_connections, (unsigned)DESTINATIONS_MAX);
 
-    max = MIN(max, (unsigned)DESTINATIONS_MAX);
     return runner_count() < max ? max - runner_count() : 0;
 }
 

@@ -253,7 +253,10 @@ void site_give_idle(struct site *s, struct connection *c, int64_t idle_ms)
     bool is_spent = c->client.messages >= (uint32_t)s->messages_per_connection ||
                     (c->client.max_messages > 0 && c->client.messages >= c->client.max_messages);
 
-    if (!c->client.is_usable || is_spent || idle_ms <= 0 || worker.is_draining) {
+    /* With ten thousand destinations, each kept for seconds, descriptors would run out. */
+    bool is_full = sites.connections > (unsigned)worker.settings->outbound_max_connections;
+
+    if (!c->client.is_usable || is_spent || is_full || idle_ms <= 0 || worker.is_draining) {
         connection_free(c);
         return;
     }

@@ -19,30 +19,48 @@ static struct ip_addr own_addresses[OWN_ADDRESSES_MAX];
 static size_t own_address_count;
 static uint16_t own_port;
 
-void target_learn_own_addresses(const struct settings *settings)
+static void add_own(struct ip_addr ip)
+{
+    if (ip.family != IP_NONE && own_address_count < OWN_ADDRESSES_MAX)
+        own_addresses[own_address_count++] = ip;
+}
+
+static void add_interfaces(void)
 {
     struct ifaddrs *all = NULL;
-    struct value_listen listen;
+
+    if (getifaddrs(&all) < 0)
+        return;
+    for (struct ifaddrs *a = all; a != NULL; a = a->ifa_next) {
+        if (a->ifa_addr != NULL && (a->ifa_flags & IFF_UP) != 0)
+            add_own(ip_from_sockaddr(a->ifa_addr));
+    }
+    freeifaddrs(all);
+}
+
+/* Who listens on every address is found at all of the machine's, else where he listens; at port 25,
+ * or at the port he has instead. */
+void target_learn_own_addresses(const struct settings *settings)
+{
+    bool is_everywhere = false;
 
     own_address_count = 0;
     own_port = 25;
-    /* Who listens elsewhere only (a test, a container) is found at the port he listens on. */
     for (size_t i = 0; i < settings->listen_smtp.count; i++) {
-        if (value_parse_listen(str_from_c(settings->listen_smtp.items[i]), &listen) == 0 &&
-            (i == 0 || listen.port == 25))
-            own_port = listen.port;
-    }
-    if (getifaddrs(&all) < 0)
-        return;
-    for (struct ifaddrs *a = all; a != NULL && own_address_count < OWN_ADDRESSES_MAX;
-         a = a->ifa_next) {
-        if (a->ifa_addr == NULL || (a->ifa_flags & IFF_UP) == 0)
+        struct value_listen listen;
+        struct ip_addr ip;
+        if (value_parse_listen(str_from_c(settings->listen_smtp.items[i]), &listen) < 0 ||
+            ip_parse(str_from_c(listen.address), &ip) < 0)
             continue;
-        struct ip_addr ip = ip_from_sockaddr(a->ifa_addr);
-        if (ip.family != IP_NONE)
-            own_addresses[own_address_count++] = ip;
+        if (i == 0 || listen.port == 25)
+            own_port = listen.port;
+        if (strcmp(listen.address, "0.0.0.0") == 0 || strcmp(listen.address, "::") == 0)
+            is_everywhere = true;
+        else
+            add_own(ip);
     }
-    freeifaddrs(all);
+    if (is_everywhere)
+        add_interfaces();
 }
 
 static int ask(void *arg, const struct dns_question *questions, size_t count, int64_t deadline_ms,

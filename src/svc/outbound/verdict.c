@@ -89,6 +89,18 @@ static struct str status_of(const struct smtp_client_reply *reply, enum queue_ve
     return str_from_c(arena_printf(arena, "%c%s", wanted, reply->enhanced + 1));
 }
 
+/* As the peer said it, with its codes: that is what people search for, and what RFC 3464 section
+ * 2.3.6 wants. */
+static struct str words_of(const struct smtp_client_reply *reply, struct arena *arena)
+{
+    const char *space = reply->enhanced[0] != '\0' ? " " : "";
+
+    if (reply->is_local)
+        return reply->text;
+    return str_from_c(arena_printf(arena, "%u%s%s %.*s", reply->code, space, reply->enhanced,
+                                   STR_ARG(reply->text)));
+}
+
 struct queue_result_recipient verdict_of(const struct smtp_client_reply *reply, struct arena *arena)
 {
     enum queue_verdict verdict = QUEUE_DEFER;
@@ -103,7 +115,7 @@ struct queue_result_recipient verdict_of(const struct smtp_client_reply *reply, 
         .verdict = (uint8_t)verdict,
         .code = reply->is_local ? 0 : reply->code,
         .status = status_of(reply, verdict, arena),
-        .text = reply->text,
+        .text = words_of(reply, arena),
         .stage = str_from_c(smtp_client_stage_name(reply->stage)),
     };
 }

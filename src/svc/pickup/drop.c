@@ -77,18 +77,49 @@ static void name_entry(struct drop_entry *e, struct id_maker *ids)
 
     e->id = id_make(ids);
     e->notice_id = id_make(ids);
+    e->deaths = 0;
     (void)snprintf(e->name, sizeof(e->name), "%s.%s", id_format(e->id, id),
                    id_format(e->notice_id, notice));
 }
 
 static bool parse_entry(const char *name, struct drop_entry *out)
 {
-    struct str id, notice;
+    struct str id, rest, notice, deaths;
+    uint64_t count = 0;
 
-    return str_cut(str_from_c(name), '.', &id, &notice) && id.len == ID_TEXT_CHARS &&
-           notice.len == ID_TEXT_CHARS && id_parse(id, &out->id) == 0 &&
+    (void)str_cut(str_from_c(name), '.', &id, &rest);
+    bool has_deaths = str_cut(rest, '.', &notice, &deaths);
+    if (has_deaths && str_to_u64(deaths, DROP_DEATHS_MAX, &count) < 0)
+        return false;
+    out->deaths = (unsigned)count;
+    return id.len == ID_TEXT_CHARS && notice.len == ID_TEXT_CHARS && id_parse(id, &out->id) == 0 &&
            id_parse(notice, &out->notice_id) == 0 &&
            str_copy(str_from_c(name), out->name, sizeof(out->name));
+}
+
+static void set_deaths(struct drop *d, struct drop_entry *e, unsigned deaths)
+{
+    struct drop_entry noted = *e;
+
+    noted.deaths = deaths;
+    (void)snprintf(noted.name, sizeof(noted.name), "%.*s.%u", 2 * ID_TEXT_CHARS + 1, e->name,
+                   deaths);
+    if (renameat(d->taken_fd, e->name, d->taken_fd, noted.name) == 0)
+        *e = noted;
+}
+
+bool drop_note_death(struct drop *d, struct drop_entry *e)
+{
+    if (e->deaths >= DROP_DEATHS_MAX)
+        return false;
+    set_deaths(d, e, e->deaths + 1);
+    return true;
+}
+
+void drop_forget_death(struct drop *d, struct drop_entry *e)
+{
+    if (e->deaths > 0)
+        set_deaths(d, e, e->deaths - 1);
 }
 
 /* --- taking --- */

@@ -4,6 +4,7 @@
  *
  *     msg.XXX                a mail that is complete; other names are not looked at for a day
  *     taken/ID.NOTICE        picked up: will become the message ID; a notice about it NOTICE
+ *     taken/ID.NOTICE.N      the same, and N times this process died when it had begun with it
  *     taken/ID.NOTICE.refused  set aside
  *
  * Who sends is the owner of the file. That this cannot be forged rests on: regular file, one link,
@@ -21,7 +22,8 @@
 enum {
     DROP_BATCH = 256,           /* names of one round */
     DROP_NAMES_MAX = 64 * 1024, /* entries looked at in one listing */
-    DROP_NAME_CHARS = 2 * ID_TEXT_CHARS + 1,
+    DROP_NAME_CHARS = 2 * ID_TEXT_CHARS + 3,
+    DROP_DEATHS_MAX = 5, /* then a mail is set aside: it seems to be what kills */
 };
 
 struct drop {
@@ -35,6 +37,7 @@ struct drop_entry {
     char name[DROP_NAME_CHARS + 1];
     uint64_t id;
     uint64_t notice_id;
+    unsigned deaths;
 };
 
 enum drop_verdict {
@@ -56,6 +59,11 @@ MUST_CHECK int drop_take(struct drop *d, struct id_maker *ids, struct drop_entry
  * replaced. The number, or negative errno. */
 MUST_CHECK int drop_list_taken(struct drop *d, struct id_maker *ids,
                                struct drop_entry out[DROP_BATCH]);
+/* Notes, before it is begun with, that a mail was under way when the process before this one died.
+ * False when that has happened too often. */
+MUST_CHECK bool drop_note_death(struct drop *d, struct drop_entry *e);
+/* It was not that mail: it could not be stored for another reason. */
+void drop_forget_death(struct drop *d, struct drop_entry *e);
 /* Opens for reading. *out_fd is the caller's with DROP_GOOD, else -1; *out_st is set with all but
  * DROP_GONE and DROP_FAILED. */
 enum drop_verdict drop_read(struct drop *d, const struct drop_entry *e, int *out_fd,

@@ -1,6 +1,8 @@
 /* Who may send as whom: see identity.h. */
 #include "svc/pickup/identity.h"
 
+#include "conf/value.h"
+
 enum { SCRATCH_BYTES = 64 * 1024 };
 
 static bool is_listed(const struct settings_list *list, const char *login)
@@ -60,15 +62,15 @@ static bool is_his(const struct identity *i, const struct address *address,
     return is_same(&plain, his, arena);
 }
 
-/* The address of a row "LOGIN ADDRESS" if it is this user's. */
+/* The address of a row if it is this user's. */
 static bool parse_row(const struct identity *i, const char *row, struct arena *arena,
                       struct address *out)
 {
-    struct str login, text;
+    struct value_sender sender;
 
-    (void)str_cut(str_from_c(row), ' ', &login, &text);
-    return str_eq_c(login, i->user->login) &&
-           address_parse(str_trim(text), 0, arena, out) == ADDRESS_OK;
+    return value_parse_sender(str_from_c(row), &sender) == 0 &&
+           str_eq_c(sender.login, i->user->login) &&
+           address_parse(sender.address, 0, arena, out) == ADDRESS_OK;
 }
 
 static bool is_given(const struct identity *i, const struct address *address)
@@ -107,21 +109,22 @@ int identity_may_use(const struct identity *i, const struct address *address, bo
     if (*out_may || identity_is_own_domain(i, address->domain))
         return 0;
     int r = i->backend->find_recipient(i->backend->arg, address, &destination);
-    *out_may = r == 0 && destination == SMTP_DESTINATION_REMOTE;
+    *out_may = r == 0 && (destination == SMTP_DESTINATION_REMOTE ||
+                          destination == SMTP_DESTINATION_SUPPRESSED);
     return r;
 }
 
 void identity_put_addresses(const struct identity *i, struct buf *out)
 {
     const struct settings_list *rows = &i->settings->submit_senders;
-    struct str login, text;
+    struct value_sender sender;
 
     buf_put_str(out, i->own_text);
     for (size_t n = 0; n < rows->count; n++) {
-        (void)str_cut(str_from_c(rows->items[n]), ' ', &login, &text);
-        if (str_eq_c(login, i->user->login)) {
+        if (value_parse_sender(str_from_c(rows->items[n]), &sender) == 0 &&
+            str_eq_c(sender.login, i->user->login)) {
             buf_put_c(out, ", ");
-            buf_put_str(out, str_trim(text));
+            buf_put_str(out, sender.address);
         }
     }
 }

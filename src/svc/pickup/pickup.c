@@ -22,15 +22,12 @@ enum {
     LOOK_EVERY_MS = 30000, /* also without news, and at what could not be stored */
     LOOK_AGAIN_MS = 2000,  /* after something could not be stored */
     EXPIRE_EVERY_MS = 3600 * 1000,
-    ASK_AGAIN_MS = 1000, /* for a channel to the store */
 };
 
 static struct {
     struct settings *settings;
     struct settings *next_settings; /* after a reload, until nothing is under way */
-    struct rpc_client client;
-    uint32_t channel_number;
-    struct loop_timer channel_timer;
+    struct child_link store;
     struct id_maker ids;
     struct store_backend backend;
     struct fiber_group fibers;
@@ -38,7 +35,8 @@ static struct {
     struct fiber *collector; /* parked, or NULL */
     struct loop_watch news;
     bool has_news;
-    bool has_failures; /* something was left in the taken folder */
+    bool has_recovered; /* what the process before this one left has been looked at */
+    bool has_failures;  /* something was left in the taken folder */
     bool is_draining;
     int64_t drain_until_ms;
     int64_t look_ms;   /* when to look at what was taken before */
@@ -90,27 +88,41 @@ static void use_settings(struct settings *settings)
 }
 
 /* Yields. */
+static enum submission_end submit(struct drop_entry *e, struct submission *s)
+{
+    s->verdict = drop_read(&self.drop, e, &s->fd, &s->st);
+    if (s->verdict == DROP_GONE)
+        return SUBMISSION_STORED;
+    if (s->verdict == DROP_FAILED)
+        return SUBMISSION_LATER;
+    enum submission_end end = submission_run(s);
+    if (s->fd >= 0)
+        close(s->fd);
+    return end;
+}
+
+/* Yields. */
 static void carry(struct drop_entry *e)
 {
     struct submission s = {.settings = self.settings, .backend = &self.backend.smtp, .entry = e};
+    bool is_left_over = !self.has_recovered;
 
-    s.verdict = drop_read(&self.drop, e, &s.fd, &s.st);
-    if (s.verdict == DROP_GONE)
-        return;
-    if (s.verdict == DROP_FAILED) {
-        self.has_failures = true;
+    if (is_left_over && !drop_note_death(&self.drop, e)) {
+        LOG(LOG_ERROR, "pickup.set-aside", LOG_ID("message", e->id), LOG_C("file", e->name),
+            LOG_C("why", "the process has died each time it took this mail up"));
+        drop_refuse(&self.drop, e, true);
         return;
     }
-    bool is_kept = (uint64_t)s.st.st_size <= self.settings->smtp_max_message_size;
-    enum submission_end end = submission_run(&s);
-    if (s.fd >= 0)
-        close(s.fd);
+    enum submission_end end = submit(e, &s);
     if (end == SUBMISSION_STORED)
         drop_done(&self.drop, e);
-    else if (end == SUBMISSION_REFUSED)
-        drop_refuse(&self.drop, e, is_kept);
-    else
-        self.has_failures = true;
+    if (end == SUBMISSION_REFUSED)
+        drop_refuse(&self.drop, e, (uint64_t)s.st.st_size <= self.settings->smtp_max_message_size);
+    if (end != SUBMISSION_LATER)
+        return;
+    self.has_failures = true;
+    if (is_left_over)
+        drop_forget_death(&self.drop, e);
 }
 
 static void run_carrier(void *arg)
@@ -128,7 +140,10 @@ static void carry_batch(int count)
     self.batch_count = (size_t)MAX(count, 0);
     self.batch_at = 0;
     fiber_group_init(&carriers);
-    for (size_t i = 0; i < MIN(self.batch_count, (size_t)CARRIERS); i++) {
+    /* One of those may be what the process before this one died of: the others must not be under
+     * way when it happens again. */
+    size_t carriers_max = self.has_recovered ? CARRIERS : 1;
+    for (size_t i = 0; i < MIN(self.batch_count, carriers_max); i++) {
         if (fiber_spawn(&carriers, "carrier", run_carrier, NULL) < 0)
             break;
     }
@@ -162,6 +177,7 @@ static void collect_taken(void)
 
     complain(count);
     carry_batch(count);
+    self.has_recovered = true;
     self.has_failures |= count == DROP_BATCH; /* there may be more */
 }
 
@@ -206,11 +222,11 @@ static void run_collector(void *arg)
 
     (void)arg;
     while (!self.is_draining && r != -ECANCELED) {
-        if (rpc_client_is_attached(&self.client))
+        if (rpc_client_is_attached(&self.store.client))
             look();
-        bool is_idle = !self.has_news || !rpc_client_is_attached(&self.client);
+        bool is_idle = !self.has_news || !rpc_client_is_attached(&self.store.client);
         int64_t until_ms = clock_mono_ms() + LOOK_EVERY_MS;
-        if (rpc_client_is_attached(&self.client))
+        if (rpc_client_is_attached(&self.store.client))
             until_ms = MIN(self.look_ms, until_ms);
         self.collector = fiber_self();
         r = is_idle && !self.is_draining ? fiber_park(until_ms) : fiber_yield();
@@ -241,45 +257,16 @@ static int watch_folder(void)
     return loop_watch_add(&self.news, LOOP_READ);
 }
 
-/* --- the channel to the store, and the master --- */
-
-static void ask_for_channel(void)
-{
-    CLEANUP(buf_done) struct buf payload;
-
-    buf_init(&payload, 4);
-    buf_put_u32(&payload, self.channel_number);
-    child_tell_master(CONTROL_CHANNEL_LOST, buf_str(&payload));
-    loop_timer_set(&self.channel_timer, clock_mono_ms() + ASK_AGAIN_MS);
-}
-
-static void on_channel_lost(struct rpc_client *c)
-{
-    (void)c;
-    LOG(LOG_WARNING, "pickup.channel-lost", LOG_INT("channel", self.channel_number));
-    ask_for_channel();
-}
-
-static void on_channel_timer(struct loop_timer *t)
-{
-    (void)t;
-    if (!rpc_client_is_attached(&self.client))
-        ask_for_channel();
-}
+/* --- the master --- */
 
 static int take_channel(struct control_event *event)
 {
-    self.channel_number = cursor_u32(&event->payload);
-    int r = rpc_client_attach(&self.client, event->fd);
-    if (r < 0) {
-        loop_timer_set(&self.channel_timer, clock_mono_ms() + ASK_AGAIN_MS);
-        return r;
-    }
-    loop_timer_clear(&self.channel_timer);
+    int r = child_link_take(&self.store, event);
+
     /* What the lost channel left undone. */
     self.look_ms = 0;
     wake();
-    return 0;
+    return r;
 }
 
 static void take_settings(struct settings *settings)
@@ -345,16 +332,15 @@ static int start(struct settings *settings, unsigned slot)
 {
     use_settings(settings);
     id_maker_init(&self.ids, (unsigned)settings->server_node, slot);
-    rpc_client_init(&self.client);
-    self.client.on_lost = on_channel_lost;
-    self.channel_timer.on_fire = on_channel_timer;
-    store_backend_init(&self.backend, &self.client, &self.ids);
+    child_link_init(&self.store, CONTROL_PEER_STORE);
+    store_backend_init(&self.backend, &self.store.client, &self.ids);
     fiber_group_init(&self.fibers);
     fiber_group_init(&self.helpers);
     int r = drop_open(settings->submit_spool_dir, &self.drop);
     if (r < 0) {
+        /* The rest of the server does without; nothing that is made later could be reached. */
         complain(r);
-        return r;
+        return 0;
     }
     r = watch_folder();
     if (r < 0)
@@ -365,7 +351,7 @@ static int start(struct settings *settings, unsigned slot)
 
 static void finish(void)
 {
-    rpc_client_done(&self.client);
+    child_link_done(&self.store);
     drop_close(&self.drop);
     if (self.news.fd >= 0)
         close(self.news.fd);

@@ -6,10 +6,10 @@
  * nothing is lost; and what was stored when this process, or the machine, died before the file was
  * gone is offered again under the same id: the store answers -EEXIST, which means: done. The store
  * knows an id as long as it has the message: in a mailbox, or in the queue. What has left for
- * elsewhere before the restart is known no more, and would leave twice; the time for that is the
- * one between an answer of the store and the next system call here, and the message would have to
- * be delivered elsewhere before this process, which looks at such files first, is back. An id of
- * more than a week ago is renewed (drop.c), because the store would not take it.
+ * elsewhere is known no more and would leave twice: if this process dies between the commit of the
+ * store and the unlinking here, and the message is delivered elsewhere before this process, which
+ * looks at such files before all others, is back. An id of more than a week ago is renewed
+ * (drop.c), because the store would not take it.
  */
 #include "svc/pickup/submission.h"
 
@@ -287,6 +287,11 @@ static int take_recipient(struct submission *s, const struct submit_recipient *w
     }
     if (destination == SMTP_DESTINATION_LOOP) {
         say(s, wanted->address, "5.4.6 its aliases lead in a circle; tell its postmaster");
+        return 0;
+    }
+    if (destination == SMTP_DESTINATION_SUPPRESSED) {
+        say(s, wanted->address,
+            "5.1.1 its server has refused it for good, again and again; mail to it is held back");
         return 0;
     }
     to->is_relay = destination == SMTP_DESTINATION_REMOTE;

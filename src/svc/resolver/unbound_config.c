@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unbound.h>
 #include <unistd.h>
 
 #include "conf/value.h"
-#include "dns/record.h"
+#include "svc/resolver/engine.h"
 
 enum {
+    SPARE_FILES = 256, /* channels, TCP, what libunbound needs by itself */
+    SOCKETS_MIN = 128,
     LINE_MAX_BYTES = 4096, /* of a trust anchor */
     SERVER_TEXT_BYTES = VALUE_ADDRESS_MAX_CHARS + 8,
 };
@@ -29,8 +32,8 @@ static const struct {
     {"edns-buffer-size:", "1232"},
     {"cache-max-ttl:", "86400"},
     {"cache-max-negative-ttl:", "900"},
-    {"infra-host-ttl:", "120"}, /* how long a server that failed is avoided, for a start */
-    {"outgoing-range:", "512"}, /* sockets at a time */
+    {"infra-host-ttl:", "120"},       /* how long a silent server is remembered as such */
+    {"infra-cache-max-rtt:", "4000"}, /* ms; slower is silent: else one holds sockets for minutes */
     {"outgoing-num-tcp:", "64"},
     {"num-queries-per-thread:", "4096"},
     {"use-syslog:", "no"},
@@ -61,12 +64,25 @@ static int set_number(struct setup *s, const char *name, uint64_t value)
     return set_option(s, name, text);
 }
 
+/* A socket for each question to a server, as far as there may be files: else those who ask silent
+ * servers keep all others waiting for one. */
+static uint64_t sockets_at_a_time(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < 2 * SPARE_FILES)
+        return SOCKETS_MIN;
+    return MIN((uint64_t)limit.rlim_cur - SPARE_FILES, (uint64_t)ENGINE_QUESTIONS_MAX);
+}
+
 static int set_options(struct setup *s, const struct settings *settings)
 {
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(options); i++)
         r = set_option(s, options[i].name, options[i].value);
+    if (r == 0)
+        r = set_number(s, "outgoing-range:", sockets_at_a_time());
     /* Records need about twice the room of the messages that name them. */
     if (r == 0)
         r = set_number(s, "msg-cache-size:", settings->resolver_cache_size / 3);
@@ -183,8 +199,9 @@ static int finish(struct setup *s, const struct settings *settings)
     for (size_t i = 0; r == 0 && i < settings->resolver_local_records.count; i++) {
         const char *record = settings->resolver_local_records.items[i];
         error = ub_ctx_data_add(s->ub, record);
+        /* It says "out of memory" of every record that it cannot read. */
         if (error != 0)
-            r = refuse(s, "resolver.local_records", str_from_c(record), error);
+            r = refuse(s, "resolver.local_records", str_from_c(record), UB_SYNTAX);
     }
     return r;
 }

@@ -1,0 +1,332 @@
+"""The command line of the queue: seeing what waits, why, and deciding about it."""
+import os
+import pty
+import subprocess
+
+import pytest
+
+from hikyaku import Server, Session, until
+from sink import Sink
+
+MINUTE, HOUR = 60_000, 3_600_000
+TARO = 'taro@example.jp'
+ROUTE = 'route "parked" {\n    to = [ "held.example" ];\n    via = hold;\n}\n'
+RECORDS = ('held.example 60 MX 10 mx.held.example', 'mx.held.example 60 A 127.0.0.1',
+           'osaka.example 60 MX 10 mx.osaka.example', 'mx.osaka.example 60 A 127.0.0.1')
+GREYLISTED = '451 4.7.1 Greylisted, come \x1bback later'
+CLOSED_PORT = 9
+
+
+def settings(port, **more):
+    """A server that relays for loopback and finds every host of RECORDS at this port."""
+    found = {
+        'smtp.relay_networks': '[ "127.0.0.0/8" ]',
+        'outbound.port': port,
+        'outbound.private_networks': '[ "127.0.0.0/8" ]',
+        'resolver.local_records': '[ ' + ', '.join(f'"{line}"' for line in RECORDS) + ' ]',
+        'resolver.forwarders': '[ "127.0.0.1@9" ]',
+        'resolver.trust_anchor_file': '""',
+        'resolver.timeout': '3s',
+        'queue.jitter': 0,
+    }
+    found.update({name.replace('__', '.'): value for name, value in more.items()})
+    return found
+
+
+def submit(server, *recipients, sender=TARO):
+    """Puts a letter into the queue; the id it was accepted as."""
+    with Session(server.port) as session:
+        session.reply()
+        session.command('EHLO client.example', 250)
+        session.command(f'MAIL FROM:<{sender}>', 250)
+        for recipient in recipients:
+            session.command(f'RCPT TO:<{recipient}>', 250)
+        session.command('DATA', 354)
+        session.send(b'Subject: queued\r\n\r\nbody\r\n.\r\n')
+        reply = session.reply()
+        assert reply.startswith('250'), reply
+        return reply.split()[-1]
+
+
+def arrived(sink):
+    """The messages that came for somebody."""
+    return [message for message in sink.messages if message[1]]
+
+
+def rows(server, *args):
+    """The queue as it is listed for programs."""
+    return server.cli_json('queue', 'list', *args)
+
+
+def japanese(server, *args):
+    """What a command says in Japanese."""
+    command = [server.binary, *args, '-c', str(server.config_path)]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=True,
+                          env=dict(server.env, LC_ALL='ja_JP.UTF-8'))
+    return done.stdout.decode()
+
+
+def fails(server, *args):
+    """The error line of a command that must fail."""
+    done = server.cli(*args, check=False)
+    assert done.returncode in (1, 2), done
+    return done.stderr.decode()
+
+
+def at_terminal(server, answer, *args):
+    """(status, what it printed) of a command on a terminal where somebody types an answer."""
+    master, slave = pty.openpty()
+    command = [server.binary, *args, '-c', str(server.config_path)]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave,
+                          env=server.env) as process:
+        os.close(slave)
+        os.write(master, answer.encode() + b'\n')
+        shown = b''
+        while True:
+            try:
+                piece = os.read(master, 4096)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+    os.close(master)
+    return process.returncode, shown.decode()
+
+
+@pytest.fixture(name='held')
+def held_server():
+    """A server where mail for held.example waits until it is released to a sink."""
+    sink = Sink()
+    with Server(settings(sink.port), config=ROUTE) as server:
+        server.sink = sink
+        yield server
+
+
+def test_an_empty_queue_says_so(held):
+    assert held.cli('queue', 'list') == 'the queue is empty\n'
+    assert held.cli('queue', 'stats') == 'the queue is empty\n'
+    assert held.cli('queue', 'why', 'held.example') == 'nothing waits for held.example\n'
+    assert held.cli('suppression', 'list') == 'no address is suppressed\n'
+    assert rows(held) == [] and held.cli_json('suppression', 'list') == []
+    assert held.cli_json('queue', 'why', 'held.example')['recipients'] == 0
+    assert held.cli_json('queue', 'stats')['messages'] == 0
+    assert 'oldest queued' not in held.cli('status')
+    assert japanese(held, 'queue', 'list') == '送信待ちのメールはありません\n'
+    missing = '0sa3hmfk80201'
+    assert 'hikyaku trace' in fails(held, 'queue', 'show', missing)
+    assert 'is not in the queue' in fails(held, 'queue', 'retry', missing)
+    assert 'not on the list' in fails(held, 'suppression', 'remove', 'a@held.example')
+
+
+def test_held_mail_is_listed_and_shown(held):
+    first = submit(held, 'hana@held.example', 'jiro@held.example')
+    second = submit(held, 'hana@held.example', sender='')
+    table = held.cli('queue', 'list').splitlines()
+    assert table[0].split()[:6] == ['id', 'age', 'size', 'from', 'to', 'state']
+    assert [line.split()[0] for line in table[1:]] == [first, first, second]
+    assert 'hana@held.example' in table[1] and table[1].rstrip().endswith('held')
+    assert ' <> ' in table[3]
+    listed = rows(held)
+    assert [row['id'] for row in listed] == [first, first, second]
+    assert listed[0]['sender'] == TARO and listed[0]['state'] == 'held'
+    assert listed[0]['next'] is None and listed[0]['bytes'] > 0
+    status = held.cli_json('status')
+    assert status['queued_held'] == 3 and status['queued_ready'] == 0
+    assert '  held             3\n' in held.cli('status')
+    shown = held.cli('queue', 'show', first)
+    assert 'hana@held.example' in shown and 'jiro@held.example' in shown
+    assert f'accepted from <{TARO}>' in shown
+    assert 'held: hana@held.example waits until it is released' in shown
+    assert len(held.cli_json('queue', 'show', first)) == 2
+    shown = japanese(held, 'queue', 'show', first)
+    assert '保留' in shown and 'hana@held.example 宛は解除されるまで保留します' in shown
+
+
+def test_lists_are_narrowed(held):
+    first = submit(held, 'hana@held.example', 'jiro@held.example')
+    second = submit(held, 'hana@held.example', sender='')
+    for args, expected in [
+            (['--id', first], [first, first]),
+            (['--sender', 'taro@EXAMPLE.jp'], [first, first]),
+            (['--sender', TARO], [first, first]),
+            (['--sender', '<>'], [second]),
+            (['--recipient', 'hana@held.example'], [first, second]),
+            (['--recipient', 'hana@held.example', '--sender', '<>'], [second]),
+            (['--domain', 'HELD.example'], [first, first, second]),
+            (['--domain', 'osaka.example'], []),
+            (['--state', 'held'], [first, first, second]),
+            (['--state', 'ready'], []),
+            (['--limit', '2'], [first, first]),
+    ]:
+        assert [row['id'] for row in rows(held, *args)] == expected, args
+    assert '--limit' in held.cli('queue', 'list', '--limit', '1')
+    for args in (['--state', 'leased'], ['--limit', '0'], ['--limit', 'x'], ['--id', 'x'],
+                 ['--sender', ''], ['--domain', '']):
+        assert held.cli('queue', 'list', *args, check=False).returncode == 2, args
+
+
+def test_long_queues_come_in_pages(held):
+    messages = [submit(held, *(f'u{n}@held.example' for n in range(90))) for _ in range(7)]
+    listed = rows(held)
+    assert len(listed) == 630
+    assert [row['id'] for row in listed] == [m for m in messages for _ in range(90)]
+    assert len({(row['id'], row['recipient']) for row in listed}) == 630
+    assert held.cli('queue', 'drop', '--all', '--yes') == '630 recipients dropped, nobody is told\n'
+    assert rows(held) == []
+
+
+def test_what_is_held_is_released(held):
+    message = submit(held, 'hana@held.example', 'jiro@held.example')
+    why = held.cli('queue', 'why', 'held.example')
+    assert '2 held' in why and 'hikyaku queue release --domain held.example' in why
+    assert '保留 2 件' in japanese(held, 'queue', 'why', 'held.example')
+    assert '0 recipients' in held.cli('queue', 'retry', '--all')
+    assert 'does not apply' in fails(held, 'queue', 'retry', message)
+    assert held.cli('queue', 'release', message, '--recipient', 'hana@held.example') == \
+        '1 recipient released\n'
+    until(lambda: arrived(held.sink), 15, 'the released copy')
+    assert arrived(held.sink)[0][1] == ['hana@held.example']
+    until(lambda: len(rows(held)) == 1, 10, 'the other one alone')
+    trace = held.trace(message)
+    assert 'released, for hana@held.example; by the administrator' in trace
+    assert 'relayed to hana@held.example by mx.held.example [127.0.0.1], not encrypted: 250' in trace
+    assert japanese(held, 'queue', 'release', '--all') == '宛先 1 件の保留を解除しました\n'
+    until(lambda: rows(held) == [], 15, 'an empty queue')
+
+
+def test_acting_needs_a_choice_and_a_yes(held):
+    for action in ('retry', 'hold', 'release', 'drop', 'bounce'):
+        assert 'say an id' in fails(held, 'queue', action)
+        assert 'either --all' in fails(held, 'queue', action, '--all', '--sender', TARO)
+    first = submit(held, 'hana@held.example', 'jiro@held.example')
+    submit(held, 'hana@held.example')
+    for action in ('drop', 'bounce'):
+        said = fails(held, 'queue', action, '--domain', 'held.example')
+        assert '2 messages' in said and '--yes' in said
+        status, shown = at_terminal(held, 'no', 'queue', action, '--all')
+        assert status == 1 and f'{action} 2 messages to 3 recipients?' in shown
+    assert len(rows(held)) == 3
+    # One message needs none, however many recipients it has.
+    assert held.cli('queue', 'drop', first) == '2 recipients dropped, nobody is told\n'
+    assert 'dropped without a word, for hana@held.example' in held.trace(first)
+    submit(held, 'jiro@held.example')
+    status, shown = at_terminal(held, 'yes', 'queue', 'drop', '--all')
+    assert status == 0 and '2 recipients dropped' in shown
+    assert rows(held) == []
+
+
+def test_bounced_mail_comes_back_in_the_language_of_its_sender(held):
+    held.add_account(TARO)
+    assert held.cli('account', 'language', TARO, 'en') == 'holds for the next notice\n'
+    assert 'en, ja or both' in fails(held, 'account', 'language', TARO, 'fr')
+    assert 'there is no account' in fails(held, 'account', 'language', 'x@example.jp', 'ja')
+    message = submit(held, 'hana@held.example')
+    assert held.cli_json('queue', 'bounce', message) == {'action': 'bounce', 'changed': 1}
+    notice = until(lambda: held.export(TARO), 15, 'the notice')[0].decode()
+    assert 'hana@held.example' in notice and 'returned by the administrator' in notice
+    english = notice[:notice.index('message/delivery-status')]
+    assert not any('\u3040' <= c <= '\u30ff' for c in english)
+    trace = until(lambda: 'told' in held.trace(message) and held.trace(message), 10, 'the trace')
+    assert 'returned to its sender, for hana@held.example; by the administrator' in trace
+    assert f'told {TARO} in the notice ' in trace
+    held.cli('account', 'language', TARO, 'both')
+
+
+def test_what_was_put_off_is_explained_and_tried_again():
+    sink = Sink(replies={'RCPT': GREYLISTED})
+    with Server(settings(sink.port)) as server:
+        message = submit(server, 'hana@osaka.example')
+        until(lambda: rows(server, '--state', 'deferred'), 15, 'the deferral')
+        row = rows(server)[0]
+        assert row['attempts'] == 1 and row['status'] == '4.7.1' and row['next'] is not None
+        line = server.cli('queue', 'list', '--domain', 'osaka.example').splitlines()[1]
+        assert 'put off until ' in line and 'mx.osaka.example: 4.7.1 Greylisted' in line
+        for shown in (line, server.cli('queue', 'show', message),
+                      server.cli('queue', 'why', 'osaka.example'), server.trace(message)):
+            assert 'Greylisted' in shown and '\x1b' not in shown
+        why = server.cli('queue', 'why', 'Osaka.EXAMPLE')
+        assert '1 put off' in why and '1 x mx.osaka.example: 4.7.1' in why
+        assert '-> ' in why and 'next attempt: ' in why
+        assert '延期中 1 件' in japanese(server, 'queue', 'why', 'osaka.example')
+        told = server.cli_json('queue', 'why', 'osaka.example')
+        assert told['destinations'][0]['recipients']['deferred'] == 1
+        assert told['destinations'][0]['replies'][0]['remote'] == 'mx.osaka.example'
+        stats = server.cli_json('queue', 'stats')
+        assert stats['messages'] == 1 and stats['destinations'][0]['name'] == 'osaka.example'
+        assert '1 message to 1 recipient (1 put off)' in server.cli('queue', 'stats')
+        assert 'put off for hana@osaka.example: mx.osaka.example [127.0.0.1] at RCPT: 451 ' \
+            in server.trace(message)
+        # Not tried while it is held; then at once, without waiting for its time.
+        assert server.cli('queue', 'hold', message) == '1 recipient held until hikyaku queue release\n'
+        sink.replies.pop('RCPT')
+        server.advance(2 * HOUR)
+        assert rows(server)[0]['state'] == 'held' and not arrived(sink)
+        server.cli('queue', 'release', '--sender', TARO)
+        until(lambda: arrived(sink), 15, 'the letter')
+
+
+def test_retry_does_not_wait_for_the_time():
+    sink = Sink(replies={'RCPT': GREYLISTED})
+    with Server(settings(sink.port)) as server:
+        submit(server, 'hana@osaka.example')
+        until(lambda: rows(server, '--state', 'deferred'), 15, 'the deferral')
+        sink.replies.pop('RCPT')
+        assert server.cli('queue', 'retry', '--domain', 'osaka.example') == \
+            '1 recipient will be tried again at once\n'
+        until(lambda: arrived(sink), 15, 'the letter')
+        until(lambda: rows(server) == [], 10, 'an empty queue')
+
+
+def test_a_destination_that_is_down_is_explained():
+    with Server(settings(CLOSED_PORT)) as server:
+        message = submit(server, 'hana@osaka.example')
+        until(lambda: 'unreachable' in server.cli('queue', 'why', 'osaka.example'), 15, 'the reason')
+        why = server.cli('queue', 'why', 'osaka.example')
+        assert 'osaka.example: 1 waiting' in why and '1 attempt failed' in why
+        assert 'mx.osaka.example [127.0.0.1]: connection refused' in why and 'port 25' in why
+        assert 'hikyaku dns osaka.example' in why
+        assert 'next attempt: ' in why and '(in ' in why
+        assert 'つながりません' in japanese(server, 'queue', 'why', 'osaka.example')
+        line = server.cli('queue', 'list').splitlines()[1]
+        assert 'waiting until ' in line and 'connection refused' in line
+        row = rows(server)[0]
+        assert row['destination_state'] == 'waiting' and row['next'] is not None
+        shown = server.cli('queue', 'show', message)
+        assert 'osaka.example, 1 failed attempt in a row: mx.osaka.example [127.0.0.1]' in shown
+        assert 'put off for hana@osaka.example: mx.osaka.example [127.0.0.1]: connection refused' \
+            in server.trace(message)
+        told = server.cli_json('queue', 'why', 'osaka.example')['destinations'][0]
+        assert told['failures'] == 1 and told['since'] and told['status'] == '4.4.1'
+        assert 'connection refused' in server.cli('queue', 'stats')
+
+
+def test_suppressed_addresses_are_listed_and_forgiven():
+    sink = Sink(replies={'RCPT': '550 5.1.1 No such user'})
+    with Server(settings(sink.port)) as server:
+        for n in range(10):
+            with Session(server.port) as session:
+                session.reply()
+                session.command('EHLO client.example', 250)
+                session.command(f'MAIL FROM:<{TARO}>', 250)
+                if not session.command('RCPT TO:<gone@osaka.example>').startswith('250'):
+                    break
+            message = submit(server, 'gone@osaka.example')
+            until(lambda: 'could not be delivered' in server.trace(message), 15, 'the refusal')
+            server.advance(24 * HOUR)
+        assert 0 < n < 10
+        listed = server.cli_json('suppression', 'list')
+        assert [(row['address'], row['is_active']) for row in listed] == \
+            [('gone@osaka.example', True)]
+        assert 'No such user' in listed[0]['reply'] and listed[0]['failures'] == n
+        assert 'suppressed' in server.cli('suppression', 'list')
+        assert 'gone@osaka.example' in server.cli('queue', 'why', 'osaka.example')
+        assert server.cli_json('queue', 'why', 'osaka.example')['suppressed'] == 1
+        assert '停止中' in japanese(server, 'suppression', 'list')
+        assert 'add --yes' in fails(server, 'suppression', 'clear')
+        server.cli('suppression', 'remove', 'gone@osaka.example')
+        assert server.cli_json('suppression', 'list') == []
+        submit(server, 'gone@osaka.example')
+        until(lambda: server.cli_json('suppression', 'list'), 15, 'the next refusal to be counted')
+        assert server.cli('suppression', 'clear', '--yes') == '1 address removed\n'
+        assert server.cli_json('suppression', 'list') == []

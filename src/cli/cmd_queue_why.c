@@ -223,8 +223,9 @@ static void print_destination(const struct telling *t, const struct destination 
     for (size_t i = 0; i < d->answer_count; i++)
         print_answer(t, &d->answers[i], &line);
     if (d->counts[QUEUE_HELD] > 0) {
-        buf_put_c(&line, t->is_japanese ? "保留の解除: hikyaku queue release --domain "
-                                        : "to let go what is held: hikyaku queue release --domain ");
+        buf_put_c(&line, t->is_japanese
+                             ? "保留の解除: hikyaku queue release --domain "
+                             : "to let go what is held: hikyaku queue release --domain ");
         text_put_safe(&line, t->domain);
         print_line("    ", &line);
     }

@@ -194,7 +194,8 @@ static const struct remedy remedies[] = {
      "相手側のサーバーが混雑中か保守中です。お待ちください。"},
     {"4.", false, "Their server is in trouble with its network: wait.",
      "相手側のサーバーのネットワークに問題があります。お待ちください。"},
-    {"5.", false, "The servers do not understand each other: hikyaku trace of a message shows what was said.",
+    {"5.", false,
+     "The servers do not understand each other: hikyaku trace of a message shows what was said.",
      "サーバー同士のやり取りに問題があります。hikyaku trace で経過が分かります。"},
 };
 

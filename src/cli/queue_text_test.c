@@ -132,13 +132,20 @@ static void remedies_fit_the_code_and_the_speaker(void **state)
         bool is_remote;
         const char *part;
     } cases[] = {
-        {"4.4.1", false, "port 25 outside"},     {"4.4.1", true, "in trouble with its network"},
-        {"4.4.3", false, "says of it: hikyaku dns osaka.example."}, {"4.3.0", false, "on this machine"},
-        {"4.3.2", true, "busy"},         {"4.7.1", true, "Greylisting passes"},
-        {"4.7.25", true, "Greylisting"}, {"4.2.2", true, "make room"},
-        {"4.2.1", true, "postmaster"},   {"5.4.6", true, "circle"},
-        {"4.0.0", true, "Wait"},         {"", false, "Wait"},
-        {"4.40.1", false, "Wait"},       {"4", true, "Wait"},
+        {"4.4.1", false, "port 25 outside"},
+        {"4.4.1", true, "in trouble with its network"},
+        {"4.4.3", false, "says of it: hikyaku dns osaka.example."},
+        {"4.3.0", false, "on this machine"},
+        {"4.3.2", true, "busy"},
+        {"4.7.1", true, "Greylisting passes"},
+        {"4.7.25", true, "Greylisting"},
+        {"4.2.2", true, "make room"},
+        {"4.2.1", true, "postmaster"},
+        {"5.4.6", true, "circle"},
+        {"4.0.0", true, "Wait"},
+        {"", false, "Wait"},
+        {"4.40.1", false, "Wait"},
+        {"4", true, "Wait"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -179,6 +179,12 @@ static void traces_of_the_queue_are_told_in_plain_words(void **state)
          "put off for hana@osaka.example: connection refused (4.4.1)",
          "hana@osaka.example 宛を延期しました: connection refused (4.4.1)"},
         {"deferred",
+         {"mx", "mx.osaka.example", "status", "4.4.1", "reply",
+          "mx.osaka.example [127.0.0.2]: connection refused"},
+         "put off for hana@osaka.example: mx.osaka.example [127.0.0.2]: connection refused (4.4.1)",
+         "hana@osaka.example 宛を延期しました: mx.osaka.example [127.0.0.2]: connection refused"
+         " (4.4.1)"},
+        {"deferred",
          {"mx", "mx.osaka.example", "stage", "connect", "next", "178200000"},
          "put off for hana@osaka.example: mx.osaka.example while connecting; next attempt at "
          "1970-01-03 10:30 (1 d later)",

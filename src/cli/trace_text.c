@@ -171,6 +171,15 @@ static bool put_count(struct telling *t, struct buf *out)
     return true;
 }
 
+/* Whether the words name the host themselves. */
+static bool is_host_said(const struct telling *t)
+{
+    struct str name, reply;
+
+    return find_detail(t->event, STR("mx"), &name) && find_detail(t->event, STR("reply"), &reply) &&
+           str_has_prefix(reply, name);
+}
+
 /* "mx.example.net [192.0.2.1]", or what there is of it. */
 static bool put_host(struct telling *t, struct buf *out)
 {
@@ -230,15 +239,6 @@ static bool put_stage(struct telling *t, struct buf *out)
     return true;
 }
 
-/* Whether the words name the host themselves. */
-static bool is_host_said(const struct telling *t)
-{
-    struct str name, reply;
-
-    return find_detail(t->event, STR("mx"), &name) && find_detail(t->event, STR("reply"), &reply) &&
-           str_has_prefix(reply, name);
-}
-
 /* The host and the step, or what there is of them. */
 static bool put_where(struct telling *t, struct buf *out)
 {
@@ -250,7 +250,6 @@ static bool put_where(struct telling *t, struct buf *out)
     if (!has_host)
         out->len = before;
     before = out->len;
-
     if (has_host)
         buf_put_char(out, ' ');
     if (put_stage(t, out))
@@ -266,6 +265,9 @@ static bool put_said(struct telling *t, struct buf *out)
     bool has_code = take_detail(t, "code", &code), has_status = take_detail(t, "status", &status);
     bool has_reply = take_detail(t, "reply", &reply);
     bool is_behind = has_status && has_reply && !has_code;
+
+    if (is_host_said(t))
+        mark_used(t, STR("mx"));
 
     /* A server's words begin with its codes. */
     if (has_code && has_reply && str_has_prefix(reply, code))

@@ -341,7 +341,7 @@ static int put_in_queue(struct plan *p)
                "INSERT INTO queue(id, body, sender, envid, ret, flags, created, priority, alarm,"
                " expires) VALUES(?1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                DB_INT(q->message_id), DB_TEXT(q->sender), DB_TEXT(q->envid), DB_INT(q->ret),
-               DB_INT(q->flags), DB_INT(p->job->now_ms), DB_INT(priority_of(q)),
+               DB_INT(q->flags & ~DELIVER_ONCE), DB_INT(p->job->now_ms), DB_INT(priority_of(q)),
                DB_INT(p->job->now_ms + alarm_ms), DB_INT(p->job->now_ms + lifetime_ms));
     r = changed < 0 ? (int)changed : 0;
     for (size_t n = 0; r == 0 && n < p->row_count; n++)

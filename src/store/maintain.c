@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "base/id.h"
 #include "base/log.h"
 #include "store/server.h"
 #include "store/store.h"
@@ -56,6 +57,16 @@ static int purge_expunged(struct store *s, struct job *job, bool *out_more)
     int64_t rows =
         db_run(job->db, "DELETE FROM expunged WHERE body = 0 AND expunged < ?1",
                DB_INT(job->now_ms - s->settings->store_expunged_retention - TOMBSTONE_MS));
+    return rows < 0 ? (int)rows : 0;
+}
+
+/* Ids that would not be taken any more need not be known any more. */
+static int forget_submitted(struct job *job)
+{
+    int64_t before_ms = job->now_ms - 2 * (int64_t)WIRE_ID_SKEW_MS;
+    int64_t rows =
+        db_run(job->db, "DELETE FROM submitted WHERE id < ?1", DB_INT(id_at_ms(before_ms)));
+
     return rows < 0 ? (int)rows : 0;
 }
 
@@ -168,6 +179,8 @@ int verb_maintain(struct store *s, struct job *job)
 
     trace_db_expire(s->trace, job->now_ms - s->settings->store_trace_retention);
     int r = purge_expunged(s, job, &has_more);
+    if (r == 0)
+        r = forget_submitted(job);
     if (r == 0 && s->backup_conn == NULL) {
         r = drop_dead(s, job, drops);
         if (r == 0)

@@ -156,6 +156,7 @@ int store_forget_lost(struct db *db)
         "DELETE FROM recipient WHERE queue IN (SELECT id FROM queue WHERE body IN"
         " (SELECT id FROM body WHERE state = 2))",
         "DELETE FROM queue WHERE body IN (SELECT id FROM body WHERE state = 2)",
+        "DELETE FROM submitted WHERE id IN (SELECT id FROM body WHERE state = 2)",
         "DELETE FROM body WHERE state = 2",
         /* The bytes they took are dead; whole files of lost bodies go with their rows. */
         "UPDATE segment SET live = (SELECT COALESCE(SUM((bytes + 39) / 8 * 8), 0) FROM body"

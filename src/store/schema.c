@@ -95,6 +95,9 @@ static const char *const main_steps[] = {
     " expires BIGINT NOT NULL, reply TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX suppression_expires ON suppression(expires);"
     "ALTER TABLE account ADD COLUMN language TEXT NOT NULL DEFAULT '';",
+
+    /* 3: ids that were given with DELIVER_ONCE, for as long as they could come again. */
+    "CREATE TABLE submitted(id BIGINT PRIMARY KEY);",
 };
 
 static const char *const trace_steps[] = {

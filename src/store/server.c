@@ -62,6 +62,7 @@ struct store_server {
     uint64_t next_token;
     uint64_t next_spool; /* ids of spool files: never those of an earlier start */
     bool is_maintaining;
+    bool must_reroute; /* with the next maintenance */
     int64_t last_complaint_ms;
 };
 
@@ -419,12 +420,42 @@ static void run_housekeeping(struct store_server *s, enum store_verb verb, struc
         s->is_maintaining = true;
 }
 
+/* From the first recipient on, or from the one where the last step ended. */
+static void reroute(struct store_server *s, struct str from)
+{
+    static const char beginning[12];
+
+    run_housekeeping(s, STORE_QUEUE_REROUTE,
+                     from.len > 0 ? from : str_from_mem(beginning, sizeof(beginning)));
+}
+
+/* One pass goes on to its end; if the worker held something, there is another one later. */
+static void finish_reroute(struct store_server *s, const struct job *job)
+{
+    struct cursor c = cursor_from(buf_str(&job->reply));
+
+    if (job->status < 0) {
+        LOG(LOG_ERROR, "store.reroute-failed", LOG_ERR(job->status),
+            LOG_C("hint", "mail that waits keeps its old routes; reload once more"));
+        return;
+    }
+    bool has_more = cursor_u8(&c) != 0;
+    struct str next = cursor_take(&c, 12);
+    s->must_reroute |= cursor_u8(&c) != 0;
+    if (has_more)
+        reroute(s, next);
+}
+
 /* Housekeeping goes on as long as there is more of it: the step itself, then the files it freed. */
 static void finish_maintenance(struct store_server *s, const struct job *job)
 {
     struct cursor c = cursor_from(buf_str(&job->reply));
     bool was_step = job->verb == verb_find(STORE_MAINTAIN);
 
+    if (job->verb == verb_find(STORE_QUEUE_REROUTE)) {
+        finish_reroute(s, job);
+        return;
+    }
     s->is_maintaining = false;
     if (job->status < 0) {
         LOG(LOG_ERROR, "store.maintenance-failed", LOG_C("step", job->verb->name),
@@ -500,6 +531,15 @@ void store_server_maintain(struct store_server *s)
 {
     if (!s->is_maintaining)
         run_housekeeping(s, STORE_MAINTAIN, STR(""));
+    if (s->must_reroute)
+        reroute(s, STR(""));
+    s->must_reroute = false;
+}
+
+void store_server_reroute(struct store_server *s)
+{
+    s->must_reroute = false;
+    reroute(s, STR(""));
 }
 
 int store_server_new(const struct store_server_config *config, struct store_server **out)

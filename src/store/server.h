@@ -30,5 +30,7 @@ void store_server_set_limits(struct store_server *s, unsigned max_sessions,
                              unsigned max_sessions_per_address);
 /* Answers a reload: status 0 or errno, and a text. */
 void store_server_reload_done(struct store_server *s, uint64_t token, int status, struct str text);
+/* The routes have changed: what waits is looked at anew. */
+void store_server_reroute(struct store_server *s);
 /* Starts a maintenance step unless one is under way. */
 void store_server_maintain(struct store_server *s);

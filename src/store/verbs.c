@@ -84,6 +84,7 @@ static const struct verb verbs[STORE_VERB_END] = {
                                .handler = verb_backup_segments},
     [STORE_BACKUP_END] = {"backup.end", ADMIN, VERB_READ, .handler = verb_backup_end},
     [STORE_MAINTAIN] = {"maintain", ADMIN, VERB_WRITE, .handler = verb_maintain},
+    [STORE_QUEUE_REROUTE] = {"queue.reroute", 0, VERB_WRITE, .handler = verb_queue_reroute},
     [STORE_DROP_FILES] = {"drop.files", 0, VERB_READ, .handler = verb_drop_files},
 };
 

@@ -50,6 +50,7 @@ verb_handler verb_queue_close;
 verb_handler verb_queue_alarms;
 verb_handler verb_queue_reports;
 verb_handler verb_queue_report;
+verb_handler verb_queue_reroute;
 verb_handler verb_queue_list;
 verb_handler verb_queue_act;
 verb_handler verb_queue_why;

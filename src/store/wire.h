@@ -69,7 +69,8 @@ enum store_verb {
     STORE_BACKUP_SEGMENTS,
     STORE_BACKUP_END,
     STORE_MAINTAIN,
-    STORE_DROP_FILES, /* the store's own: no role may call it */
+    STORE_DROP_FILES,    /* the store's own: no role may call it */
+    STORE_QUEUE_REROUTE, /* the same */
     STORE_VERB_END,
 };
 
@@ -113,6 +114,9 @@ enum deliver_flags {
     DELIVER_SMTPUTF8 = 1, /* RFC 6531: the next hop must support it too */
     DELIVER_8BIT = 2,
     DELIVER_BINARY = 4,
+    /* The id is remembered while it is plausible, also when the message has left: -EEXIST if it
+     * comes again. For who offers a message again after a crash. */
+    DELIVER_ONCE = 16,
     DELIVER_NOTICE = 8, /* one of our own notices: when it fails, postmaster hears of it */
 };
 

@@ -18,6 +18,7 @@
 #include "svc/control.h"
 #include "svc/inbound/inbound.h"
 #include "svc/outbound/outbound.h"
+#include "svc/pickup/pickup.h"
 #include "svc/resolver/resolver.h"
 #include "svc/store/store_service.h"
 
@@ -30,6 +31,7 @@ enum {
 static const struct service *const services[] = {
     &inbound_service,
     &outbound_service,
+    &pickup_service,
     &resolver_service,
     &store_service,
 };

@@ -530,3 +530,21 @@ def test_refused_mail_and_leftovers_are_removed_in_time(server):
     assert (spool(server) / 'taken' / 'old.refused').exists()
     server.advance(6 * 86400 * 1000)
     until(lambda: not (spool(server) / 'taken' / 'old.refused').exists(), 90, 'it to be removed')
+
+
+def test_nothing_comes_twice_elsewhere():
+    """The same for mail that leaves the server while the picking up process is dead."""
+    count, rng, sink = 150, random.Random(3), Sink()
+    with Server(settings=settings(sink.port)) as server:
+        sender = Sender(server)
+        for number in range(count):
+            sender.send('-i', 'x@elsewhere.example', stdin=b'Subject: n%d\n\nx\n' % number)
+            if number % 8 == 7:
+                for pid in pids_of(server, 'pickup'):
+                    os.kill(pid, signal.SIGKILL)
+                pause_until_picked(server, rng)
+        server.advance(60000)
+        wait_empty(server, 120)
+        until(lambda: server.cli_json('status')['queued_messages'] == 0, 60, 'the queue to be empty')
+        found = sorted(int(header(data, 'subject')[0][1:]) for _, _, data in sink.messages)
+        assert found == list(range(count))

@@ -166,7 +166,7 @@ static const struct deliver_recipient *list_recipients(struct arena *arena,
 static uint8_t deliver_flags(const struct smtp_message *m)
 {
     return (uint8_t)((m->params->is_smtputf8 ? DELIVER_SMTPUTF8 : 0) |
-                     (m->has_8bit ? DELIVER_8BIT : 0));
+                     (m->has_8bit ? DELIVER_8BIT : 0) | (m->is_once ? DELIVER_ONCE : 0));
 }
 
 static void log_failure(const struct smtp_message *m, int error, const struct buf *why)

@@ -20,10 +20,9 @@ static int count_inbound(const struct settings *settings)
     return settings->server_inbound_workers;
 }
 
-static int none(const struct settings *settings)
+static int count_pickup(const struct settings *settings)
 {
-    (void)settings;
-    return 0;
+    return settings->submit_spool_dir[0] != '\0';
 }
 
 static const struct child_kind kinds[] = {
@@ -43,7 +42,10 @@ static const struct child_kind kinds[] = {
      .asks_resolver = true,
      .first_slot = SLOT_OUTBOUND,
      .count = one},
-    {.service = "pickup", .role = RPC_ROLE_ACCESS, .first_slot = SLOT_PICKUP, .count = none},
+    {.service = "pickup",
+     .role = RPC_ROLE_ACCESS,
+     .first_slot = SLOT_PICKUP,
+     .count = count_pickup},
 };
 
 const struct child_kind *child_kinds(size_t *out_count)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "rt/sandbox.h"
 #include "svc/master/state.h"
+#include "svc/pickup/spool_folder.h"
 
 enum { SPARE_FILES = 1024 };
 
@@ -167,6 +168,22 @@ static int bind_listeners(struct buf *out_text)
     return r;
 }
 
+/* Without it the server runs, and takes no mail from programs on this machine. */
+static void make_spool_folder(void)
+{
+    const char *path = master.settings->submit_spool_dir;
+    const struct passwd *pw = geteuid() == 0 ? getpwnam(master.settings->server_user) : NULL;
+
+    if (path[0] == '\0')
+        return;
+    int r = spool_folder_make(path, pw != NULL ? pw->pw_uid : geteuid(),
+                              pw != NULL ? pw->pw_gid : getegid());
+    if (r < 0)
+        LOG(LOG_WARNING, "master.no-spool-folder", LOG_C("folder", path), LOG_ERR(r),
+            LOG_C("effect", "sendmail on this machine cannot be used"),
+            LOG_C("hint", "let root start the server, or set submit.spool_dir"));
+}
+
 int setup_prepare(void)
 {
     struct buf text;
@@ -182,6 +199,7 @@ int setup_prepare(void)
         r = lock_run_folder();
     if (r < 0)
         return r;
+    make_spool_folder();
     raise_file_limit();
     buf_init(&text, MASTER_ERRORS_MAX_BYTES);
     r = bind_listeners(&text);

@@ -97,13 +97,15 @@ static bool parse_entry(const char *name, struct drop_entry *out)
            str_copy(str_from_c(name), out->name, sizeof(out->name));
 }
 
+_Static_assert(DROP_DEATHS_MAX <= 9, "one digit");
+
 static void set_deaths(struct drop *d, struct drop_entry *e, unsigned deaths)
 {
     struct drop_entry noted = *e;
 
     noted.deaths = deaths;
-    (void)snprintf(noted.name, sizeof(noted.name), "%.*s.%u", 2 * ID_TEXT_CHARS + 1, e->name,
-                   deaths);
+    (void)snprintf(noted.name, sizeof(noted.name), "%.*s.%c", 2 * ID_TEXT_CHARS + 1, e->name,
+                   '0' + (int)deaths);
     if (renameat(d->taken_fd, e->name, d->taken_fd, noted.name) == 0)
         *e = noted;
 }

@@ -107,7 +107,8 @@ int notice_send(const struct submission *s, struct str why, struct str header)
                                    .recipients = &to,
                                    .recipient_count = 1,
                                    .prefix_bytes = (uint32_t)prefix_bytes,
-                                   .has_8bit = true};
+                                   .has_8bit = true,
+                                   .is_once = true};
     if (r == 0)
         r = sink_deliver(&sink, &message);
     sink_done(&sink);

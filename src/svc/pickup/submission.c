@@ -4,12 +4,9 @@
  * Once, and only once. The ids of message and notice are in the name of the file, durably, before
  * the store hears of them; the file goes only after the store has said that it has the message. So
  * nothing is lost; and what was stored when this process, or the machine, died before the file was
- * gone is offered again under the same id: the store answers -EEXIST, which means: done. The store
- * knows an id as long as it has the message: in a mailbox, or in the queue. What has left for
- * elsewhere is known no more and would leave twice: if this process dies between the commit of the
- * store and the unlinking here, and the message is delivered elsewhere before this process, which
- * looks at such files before all others, is back. An id of more than a week ago is renewed
- * (drop.c), because the store would not take it.
+ * gone is offered again under the same id: the store answers -EEXIST, which means: done. It knows
+ * these ids also when the message has left (DELIVER_ONCE), for as long as it would take them; an id
+ * of more than a week ago is renewed (drop.c).
  */
 #include "svc/pickup/submission.h"
 
@@ -462,7 +459,8 @@ static int deliver(struct submission *s, struct text *t, struct sink *sink, uint
                                    .recipients = s->recipients,
                                    .recipient_count = s->recipient_count,
                                    .prefix_bytes = prefix_bytes,
-                                   .has_8bit = t->scan.has_8bit};
+                                   .has_8bit = t->scan.has_8bit,
+                                   .is_once = true};
 
     int r = sink_deliver(sink, &message);
     if (r == 0 || r == -EEXIST)

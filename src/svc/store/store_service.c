@@ -92,6 +92,8 @@ static int start(struct settings *settings, unsigned slot)
     r = store_server_new(&config, &self.server);
     if (r < 0)
         return r;
+    /* Routes may have changed while the server was down. */
+    store_server_reroute(self.server);
     self.timer.on_fire = on_timer;
     loop_timer_set(&self.timer, clock_mono_ms() + MAINTAIN_EVERY_MS);
     return 0;
@@ -108,8 +110,11 @@ static void take_settings(struct cursor *payload)
     struct old_settings *old = xcalloc(1, sizeof(*old));
     *old = (struct old_settings){.settings = self.settings, .next = self.old};
     self.old = old;
+    bool has_routes = self.settings->route_count + settings->route_count > 0;
     self.settings = settings;
     store_configure(self.store, settings);
+    if (has_routes)
+        store_server_reroute(self.server);
     store_server_set_limits(self.server, (unsigned)settings->smtp_max_connections,
                             (unsigned)settings->smtp_max_connections_per_address);
 }

@@ -107,7 +107,7 @@ static void replies_are_read(void **state)
 static void replies_are_bounded(void **state)
 {
     struct smtp_reply_reader r;
-    char line[SMTP_CLIENT_LINE_MAX_BYTES] = "250-";
+    static char line[SMTP_CLIENT_LINE_MAX_BYTES] = "250-";
 
     (void)state;
     for (size_t i = 4; i + 3 <= sizeof(line); i += 3)

@@ -66,7 +66,7 @@ static void check_reply(const struct smtp_reply_reader *r)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct str rest = str_from_mem(bytes, len);
-    struct smtp_reply_reader reader;
+    static struct smtp_reply_reader reader; /* with its text, it is large for a frame */
     struct smtp_ehlo ehlo = {.extensions = 0};
 
     smtp_reply_begin(&reader);

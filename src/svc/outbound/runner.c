@@ -22,7 +22,9 @@ enum {
     SLOT_WAIT_MS = 5 * 1000,   /* for a connection of a busy site, or its rate */
     COME_BACK_MS = 5 * 1000,   /* when there was none */
     DOWN_PAUSE_MS = 60 * 1000, /* until a site that is down is asked again, whatever is queued */
-    CARRY_ARENA_BYTES = 4 * 1024 * 1024,
+    /* What is said about one transaction, by all hosts that are tried; only as much as is used. */
+    CARRY_ARENA_BYTES = 64 * 1024 * 1024,
+    BATCH_ARENA_BYTES = 4 * 1024 * 1024,
     TRIED_MAX_BYTES = 1000,
 };
 
@@ -418,20 +420,24 @@ static int have_connection(struct line *l)
     return l->connection != NULL ? 1 : connect_line(l);
 }
 
-static int deliver_shares(struct line *l, const struct queue_message *m, struct arena *arena)
+static int deliver_shares(struct line *l, const struct queue_message *m)
 {
+    struct arena arena;
     int r = 0;
 
+    arena_init(&arena, CARRY_ARENA_BYTES);
     for (size_t at = 0; r == 0 && at < m->count;) {
+        arena_done(&arena);
         r = have_connection(l);
         if (r > 0)
             r = wait_for_slot(l);
         struct queue_message share = share_of(m, at, r > 0 ? recipients_max(l) : m->count);
-        if (r <= 0)
-            return r < 0 ? r : tell_returned(l, &share, arena);
-        r = deliver(l, &share, arena);
+        if (r < 0)
+            break;
+        r = r > 0 ? deliver(l, &share, &arena) : tell_returned(l, &share, &arena);
         at += share.count;
     }
+    arena_done(&arena);
     return r;
 }
 
@@ -444,7 +450,7 @@ static int work(struct line *l)
     struct arena arena;
     int r = 1;
 
-    arena_init(&arena, CARRY_ARENA_BYTES + WORKER_CALL_MAX_BYTES);
+    arena_init(&arena, BATCH_ARENA_BYTES);
     while (r > 0) {
         arena_done(&arena);
         r = take(l, &arena, &batch);
@@ -452,7 +458,7 @@ static int work(struct line *l)
             spawn_line(l->job);
         int64_t begun_ms = clock_mono_ms();
         for (size_t i = 0; r > 0 && i < batch.count && !worker.is_draining; i++) {
-            int sent = deliver_shares(l, &batch.messages[i], &arena);
+            int sent = deliver_shares(l, &batch.messages[i]);
             r = sent < 0 ? sent : 1;
         }
         bool is_fast = r > 0 && clock_mono_ms() - begun_ms < FAST_MS * (int64_t)batch.count;
@@ -512,7 +518,7 @@ static int fail_all(struct job_of_destination *d)
     courier_init(&l.courier);
     buf_init(&l.reply, WORKER_CALL_MAX_BYTES);
     buf_init(&l.tried, 64);
-    arena_init(&arena, CARRY_ARENA_BYTES + WORKER_CALL_MAX_BYTES);
+    arena_init(&arena, BATCH_ARENA_BYTES);
     while (r > 0) {
         arena_done(&arena);
         r = take(&l, &arena, &batch);

@@ -93,8 +93,10 @@ static int convert(struct text_source *s)
 
 int text_source_next(struct text_source *s, struct str *out_piece)
 {
-    if (!s->converts)
-        return read_piece(s, PIECE_BYTES, out_piece);
+    if (!s->converts) {
+        int r = read_piece(s, PIECE_BYTES, out_piece);
+        return r > 0 && s->at >= s->bytes ? SMTP_CLIENT_LAST_PIECE : r;
+    }
     if (s->taken == s->converted.len) {
         int r = convert(s);
         if (r <= 0)

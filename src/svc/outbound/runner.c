@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "rt/fiber.h"
+#include "store/queue_rows.h"
 #include "svc/outbound/courier.h"
 #include "svc/outbound/dial.h"
 #include "svc/outbound/site.h"
@@ -18,10 +19,13 @@
 enum {
     FIRST_BATCH = 2, /* messages: until the connection has shown what it is worth */
     BATCH_MAX = 20,
-    FAST_MS = 200,             /* a message that took less makes the next batch larger */
-    SLOT_WAIT_MS = 5 * 1000,   /* for a connection of a busy site, or its rate */
-    COME_BACK_MS = 5 * 1000,   /* when there was none */
-    DOWN_PAUSE_MS = 60 * 1000, /* until a site that is down is asked again, whatever is queued */
+    FAST_MS = 200,           /* a message that took less makes the next batch larger */
+    SLOT_WAIT_MS = 5 * 1000, /* for a connection of a busy site, or its rate */
+    COME_BACK_MS = 5 * 1000, /* when there was none */
+    /* Until a site that is down is asked again for any of its destinations: grows from the first
+     * to the second, but is never longer than queue.retry says. */
+    DOWN_PAUSE_MS = 60 * 1000,
+    DOWN_PAUSE_MAX_MS = 30 * 60 * 1000,
     /* What is said about one transaction, by all hosts that are tried; only as much as is used. */
     CARRY_ARENA_BYTES = 64 * 1024 * 1024,
     BATCH_ARENA_BYTES = 4 * 1024 * 1024,
@@ -280,6 +284,15 @@ static int go_to_next_host(struct line *l, const struct smtp_client_reply *reply
     return 1;
 }
 
+static int64_t down_until_ms(const struct job_of_destination *d)
+{
+    unsigned failures = d->site->failures;
+    int64_t pause_ms =
+        MIN((int64_t)DOWN_PAUSE_MS << MIN(failures, 10U), (int64_t)DOWN_PAUSE_MAX_MS);
+
+    return clock_mono_ms() + MIN(pause_ms, queue_pause_ms(d->settings, failures));
+}
+
 static void judge(struct line *l, const struct delivery *del, bool was_busy)
 {
     struct site *site = l->job->site;
@@ -302,7 +315,7 @@ static void judge(struct line *l, const struct delivery *del, bool was_busy)
         return;
     struct str why = worst->code != 0 ? worst->text : str_from_c(verdict_error_text(worst->error));
     struct str status = str_from_c(worst->code != 0 ? "4.3.2" : verdict_error_status(worst->error));
-    site_note_down(site, clock_mono_ms() + DOWN_PAUSE_MS, status, why);
+    site_note_down(site, down_until_ms(l->job), status, why);
     note_down(l->job, status, why, str_from_c(l->connection->host));
 }
 
@@ -388,9 +401,7 @@ static int connect_line(struct line *l)
     int r = dial(d->settings, &d->target, 0, &l->connection, &failure);
     if (r != 0)
         return r;
-    int64_t pause_ms = MIN((int64_t)DOWN_PAUSE_MS << MIN(d->site->failures, 5U), 30LL * 60 * 1000);
-    site_note_down(d->site, clock_mono_ms() + pause_ms, str_from_c(failure.status),
-                   str_from_c(failure.why));
+    site_note_down(d->site, down_until_ms(d), str_from_c(failure.status), str_from_c(failure.why));
     note_down(d, str_from_c(failure.status), str_from_c(failure.why), str_from_c(failure.host));
     return 0;
 }

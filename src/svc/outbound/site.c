@@ -205,6 +205,16 @@ int64_t site_take_slot(struct site *s)
     return slot_ms <= now_ms ? 0 : slot_ms;
 }
 
+void site_give_slot_back(struct site *s)
+{
+    s->next_slot_ms -= MAX(MINUTE_MS / MAX(s->messages_per_minute, 1), 1);
+}
+
+void site_note_limit(struct site *s)
+{
+    s->limit = MAX(s->in_use - 1, 1U);
+}
+
 void site_note_success(struct site *s, bool was_busy)
 {
     s->blamed = 0;

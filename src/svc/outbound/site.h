@@ -78,10 +78,14 @@ bool site_has_room(const struct site *s);
 
 /* When the next message may go (mono ms); takes the slot. 0: now. */
 int64_t site_take_slot(struct site *s);
+/* The slot that was taken last is not used. */
+void site_give_slot_back(struct site *s);
 
 /* A message got through; the site said "later" or failed; a site could not be reached at all. */
 void site_note_success(struct site *s, bool was_busy);
 void site_note_blame(struct site *s);
+/* It refused one more connection than there are. */
+void site_note_limit(struct site *s);
 void site_note_down(struct site *s, int64_t until_ms, struct str status, struct str why);
 
 /* An idle connection that is still alive, or NULL; the caller owns it. May yield. */

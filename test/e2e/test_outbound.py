@@ -159,3 +159,45 @@ def test_five_days():
         assert b'Action: delayed' in warning and b'Will-Retry-Until' in warning
         assert b'Action: failed' in bounce and b'Mailbox busy' in bounce
         until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+class Closer(Sink):
+    """Closes each connection after its first message, without a word."""
+
+    def _take(self, stream, sender, recipients):
+        super()._take(stream, sender, recipients)
+        raise OSError('closes')
+
+
+def test_a_connection_that_was_closed_meanwhile_costs_no_attempt():
+    sink = Closer()
+    with Server(sender_settings(sink.port, *MX_A)) as server:
+        for number in range(10):
+            submit(server, f'a{number}@elsewhere.example')
+        until(lambda: len(sink.messages) == 10, 10, 'all letters')
+        until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+        assert sorted(r[0] for _, r, _ in sink.messages) == [f'a{n}@elsewhere.example'
+                                                            for n in range(10)]
+
+
+class Few(Sink):
+    """Takes two connections at a time."""
+    now = 0
+
+    def _serve(self, connection):
+        Few.now += 1
+        if Few.now > 2:
+            connection.sendall(b'421 4.7.0 Too many connections\r\n')
+            connection.close()
+        else:
+            super()._serve(connection)
+        Few.now -= 1
+
+
+def test_a_refused_further_connection_does_not_stop_the_others():
+    sink = Few()
+    with Server(sender_settings(sink.port, *MX_A)) as server:
+        for number in range(60):
+            submit(server, f'a{number}@elsewhere.example')
+        until(lambda: len(sink.messages) == 60, 20, 'all letters')
+        until(lambda: queue_is_empty(server), 10, 'the queue to be empty')

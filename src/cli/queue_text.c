@@ -140,10 +140,8 @@ void queue_text_put_answer(struct buf *out, struct str status, struct str remote
     }
     text_put_safe(out, remote);
     buf_put_c(out, ": ");
-    text_put_safe(out, status);
-    if (reply.len > 0)
-        buf_put_char(out, ' ');
-    text_put_safe_line(out, reply);
+    /* A server's words begin with its codes. */
+    text_put_safe_line(out, reply.len > 0 ? reply : status);
 }
 
 /* By subject and detail of an enhanced status code (RFC 3463); the first that fits. {domain} is the

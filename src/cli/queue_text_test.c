@@ -114,8 +114,8 @@ static void answers_say_who_spoke(void **state)
 {
     (void)state;
     queue_text_put_answer(start(), STR("4.7.1"), STR("mx.osaka.example"),
-                          STR("come back\nlater \033[2J"));
-    assert_out("mx.osaka.example: 4.7.1 come back later \xef\xbf\xbd[2J");
+                          STR("451 4.7.1 come back\nlater \033[2J"));
+    assert_out("mx.osaka.example: 451 4.7.1 come back later \xef\xbf\xbd[2J");
     queue_text_put_answer(start(), STR("4.4.1"), STR(""), STR("connection refused"));
     assert_out("connection refused (4.4.1)");
     queue_text_put_answer(start(), STR(""), STR(""), STR("no words"));

@@ -29,11 +29,7 @@ enum {
 };
 
 static const struct service *const services[] = {
-    &inbound_service,
-    &outbound_service,
-    &pickup_service,
-    &resolver_service,
-    &store_service,
+    &inbound_service, &outbound_service, &pickup_service, &resolver_service, &store_service,
 };
 
 static struct {

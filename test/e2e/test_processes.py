@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from hikyaku import Server, Session, children, free_port, until
+from hikyaku import BINARY, Server, Session, children, free_port, until
 
 TARO = 'taro@example.jp'
 
@@ -179,7 +179,7 @@ def test_a_second_server_on_the_same_folder_is_refused(server):
 def test_a_wrong_file_keeps_the_server_from_starting(tmp_path):
     config = tmp_path / 'hikyaku.conf'
     config.write_text('server {\n  hostname = mx.example.jp\n  inbound_workers = many\n}\n')
-    done = subprocess.run([os.environ['HIKYAKU'], 'serve', '-c', str(config)], capture_output=True,
+    done = subprocess.run([BINARY, 'serve', '-c', str(config)], capture_output=True,
                           timeout=30)
     assert done.returncode == 1
     assert b'hikyaku.conf:3:' in done.stderr and b'server.inbound_workers' in done.stderr

@@ -241,12 +241,12 @@ def test_what_was_put_off_is_explained_and_tried_again():
         row = rows(server)[0]
         assert row['attempts'] == 1 and row['status'] == '4.7.1' and row['next'] is not None
         line = server.cli('queue', 'list', '--domain', 'osaka.example').splitlines()[1]
-        assert 'put off until ' in line and 'mx.osaka.example: 4.7.1 Greylisted' in line
+        assert 'put off until ' in line and 'mx.osaka.example: 451 4.7.1 Greylisted' in line
         for shown in (line, server.cli('queue', 'show', message),
                       server.cli('queue', 'why', 'osaka.example'), server.trace(message)):
             assert 'Greylisted' in shown and '\x1b' not in shown
         why = server.cli('queue', 'why', 'Osaka.EXAMPLE')
-        assert '1 put off' in why and '1 x mx.osaka.example: 4.7.1' in why
+        assert '1 put off' in why and '1 x mx.osaka.example: 451 4.7.1' in why
         assert '-> ' in why and 'next attempt: ' in why
         assert '延期中 1 件' in japanese(server, 'queue', 'why', 'osaka.example')
         told = server.cli_json('queue', 'why', 'osaka.example')

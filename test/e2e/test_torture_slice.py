@@ -1,4 +1,4 @@
-"""A short slice of test/torture/run: kills and power cuts while mail flows.
+"""A short slice of test/torture/run: kills and power cuts while mail flows in and out.
 
 What "make torture" does for as long as one likes. The seed of a run is in the name of its failure;
 TORTURE_SEED takes it again.
@@ -14,8 +14,10 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'torture'))
 import campaigns
 import disk
+import relay
 
 SECONDS = 30
+RELAY_SECONDS = 10
 SEED = int(os.environ.get('TORTURE_SEED', secrets.randbelow(1 << 31)))
 
 
@@ -33,6 +35,15 @@ def test_kill_at_random():
 @pytest.mark.parametrize('mode', ['strict', 'ext4'])
 def test_power_cuts(mode):
     must_be_right(campaigns.run_cuts(10, SECONDS, SEED, mode, threads=4))
+
+
+def test_kills_while_relaying():
+    """Nothing is lost, and repeated only what was last on a connection that was cut."""
+    must_be_right(relay.run_relay(8, RELAY_SECONDS, SEED))
+
+
+def test_power_cuts_while_relaying():
+    must_be_right(relay.run_relay_cuts(3, RELAY_SECONDS, SEED))
 
 
 @pytest.mark.parametrize('size', [1000, 300 * 1024])

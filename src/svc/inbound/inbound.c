@@ -24,8 +24,7 @@ enum {
     ACCEPTS_PER_TURN = 32,
     PAUSE_MS = 100, /* after accept failed for want of descriptors or memory */
     REFUSE_LINGER_MS = 500,
-    LINGER_MS = 2000,    /* for the peer to take the last reply */
-    ASK_AGAIN_MS = 1000, /* for a channel to the store */
+    LINGER_MS = 2000, /* for the peer to take the last reply */
 };
 
 struct listener {
@@ -35,9 +34,8 @@ struct listener {
 
 static struct {
     struct smtp_policy *policy;
-    struct rpc_client client;
-    uint32_t channel_number;
-    struct loop_timer channel_timer;
+    struct child_link store;
+    struct child_link resolver; /* for the checks of senders that are to come */
     struct id_maker ids;
     struct store_backend backend;
     struct fiber_group sessions;
@@ -207,46 +205,6 @@ static void add_listener(int fd)
         LOG(LOG_ERROR, "smtp.listener-failed", LOG_ERR(r));
 }
 
-/* --- the channel to the store --- */
-
-/* When the store has died, the master knows already; when it has cut this worker off, nobody else
- * does. Asks again until there is a channel. */
-static void ask_for_channel(void)
-{
-    struct buf payload;
-
-    buf_init(&payload, 4);
-    buf_put_u32(&payload, self.channel_number);
-    child_tell_master(CONTROL_CHANNEL_LOST, buf_str(&payload));
-    buf_done(&payload);
-    loop_timer_set(&self.channel_timer, clock_mono_ms() + ASK_AGAIN_MS);
-}
-
-static void on_channel_lost(struct rpc_client *c)
-{
-    (void)c;
-    LOG(LOG_WARNING, "inbound.channel-lost", LOG_INT("channel", self.channel_number));
-    ask_for_channel();
-}
-
-static void on_channel_timer(struct loop_timer *t)
-{
-    (void)t;
-    if (!rpc_client_is_attached(&self.client))
-        ask_for_channel();
-}
-
-static int take_channel(struct control_event *event)
-{
-    self.channel_number = cursor_u32(&event->payload);
-    int r = rpc_client_attach(&self.client, event->fd);
-    if (r < 0)
-        loop_timer_set(&self.channel_timer, clock_mono_ms() + ASK_AGAIN_MS);
-    else
-        loop_timer_clear(&self.channel_timer);
-    return r;
-}
-
 static void take_settings(struct settings *settings)
 {
     /* conf cannot know the store's limit; the range of the setting ends there. */
@@ -296,7 +254,10 @@ static void on_control(struct control_event *event)
             take_settings(settings);
         break;
     case CONTROL_STORE_CHANNEL:
-        r = take_channel(event);
+        r = child_link_take(&self.store, event);
+        break;
+    case CONTROL_RESOLVER_CHANNEL:
+        r = child_link_take(&self.resolver, event);
         break;
     case CONTROL_LISTEN_RESET:
         reset_listeners();
@@ -323,10 +284,9 @@ static int start(struct settings *settings, unsigned slot)
 {
     take_settings(settings);
     id_maker_init(&self.ids, (unsigned)settings->server_node, slot);
-    rpc_client_init(&self.client);
-    self.client.on_lost = on_channel_lost;
-    self.channel_timer.on_fire = on_channel_timer;
-    store_backend_init(&self.backend, &self.client, &self.ids);
+    child_link_init(&self.store, CONTROL_PEER_STORE);
+    child_link_init(&self.resolver, CONTROL_PEER_RESOLVER);
+    store_backend_init(&self.backend, &self.store.client, &self.ids);
     fiber_group_init(&self.sessions);
     fiber_group_init(&self.helpers);
     self.pause_timer.on_fire = on_pause_over;
@@ -335,12 +295,14 @@ static int start(struct settings *settings, unsigned slot)
 
 static void finish(void)
 {
-    rpc_client_done(&self.client);
+    child_link_done(&self.store);
+    child_link_done(&self.resolver);
     smtp_policy_unref(self.policy);
 }
 
 const struct service inbound_service = {
     .name = "inbound",
+    .uses_resolver = true,
     .profile = profile,
     .start = start,
     .on_control = on_control,

@@ -62,6 +62,7 @@ make_users() {
     postfix) set -- postfix postdrop ;;
     opensmtpd) set -- opensmtpd opensmtpq ;;
     dovecot*) set -- dovecot dovenull ;;
+    exim4*) set -- Debian-exim ;;
     *) return 0 ;;
     esac
     for user in "$@"; do

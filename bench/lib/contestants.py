@@ -1,25 +1,30 @@
 """The servers that are measured, all with the same face: start, port, meter, stop.
 
 Hikyaku runs with its defaults; only relaying is allowed and the limits on connections are raised,
-as they are for the others. Postfix holds what it accepts, which is the least it can do. For local
+as they are for the others. Both hold what they accept (hold route; static:HOLD), which is the least
+they can do, or relay it to a sink of their own, over as many connections as Hikyaku would. For local
 delivery it hands over to Dovecot's LMTP server, unpacked too: Dovecot insists on its paths, so it
 runs in a mount namespace of its own in which /usr shows its files over the machine's.
 """
 import os
 import pathlib
 import shutil
+import struct
 import subprocess
 import tempfile
+import time
 
+import growth
 import hikyaku
 import peers
 from hikyaku import free_port, until
-from meter import Meter
+from meter import Meter, process_cpu_s
 from peers import PeerMissing
 
 BINARY = os.environ.get('HIKYAKU', str(hikyaku.ROOT / 'build' / 'hikyaku'))
 LOCAL_DOMAIN = 'example.jp'
 FAR_DOMAIN = 'far.example.net'
+SINK_DOMAIN = 'sink.example'
 USERS = 50
 CONNECTIONS_MAX = 4000
 
@@ -30,6 +35,18 @@ in_flow_delay = 0
 """
 POSTFIX_HOLD = """
 smtpd_recipient_restrictions = check_client_access static:HOLD, permit_mynetworks, reject
+"""
+# As many connections to the sink as Hikyaku makes by itself, and from the first message on.
+POSTFIX_RELAY = """
+relayhost = [127.0.0.1]:{port}
+default_destination_concurrency_limit = 20
+initial_destination_concurrency = 20
+"""
+HIKYAKU_HOLD = """
+route "hold" {
+    to = [ "*" ]
+    via = hold
+}
 """
 POSTFIX_LMTP = """
 virtual_transport = lmtp:inet:127.0.0.1:{port}
@@ -68,19 +85,57 @@ mount -t overlay overlay -o lowerdir="$1/usr":/usr /usr && exec /usr/sbin/doveco
 """
 
 
+class Sink:
+    """bench/smtpsink: takes all mail of one server, and counts."""
+
+    def __init__(self, program):
+        self.numbers = pathlib.Path(tempfile.mkstemp(prefix='sink-')[1])
+        self.process = subprocess.Popen([program, self.numbers], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise PeerMissing('the sink does not start')
+        self.port = int(line)
+
+    def _read(self):
+        return struct.unpack('<QQ', self.numbers.read_bytes())
+
+    def count(self):
+        """Messages so far."""
+        return self._read()[0]
+
+    def last_s(self):
+        """When the last one was whole, by time.monotonic()."""
+        return self._read()[1] / 1e9
+
+    def cpu_s(self):
+        """Seconds of CPU it has used."""
+        return process_cpu_s(self.process.pid)
+
+    def stop(self):
+        """Ends it."""
+        self.process.stdin.close()
+        self.process.wait(10)
+        self.process.stdout.close()
+        self.numbers.unlink()
+
+
 class Hikyaku:
-    """Hikyaku; `preload` is a library for LD_PRELOAD."""
+    """Hikyaku, holding all mail for elsewhere unless it relays; `preload` is for LD_PRELOAD."""
     name = 'Hikyaku'
     delivers_before_reply = True
+    sink = None
 
-    def __init__(self, preload=None, has_users=False):
+    def __init__(self, preload=None, has_users=False, settings=None, config=HIKYAKU_HOLD):
         if not pathlib.Path(BINARY).exists():
             raise PeerMissing(f'{BINARY} is not there: run make first')
         settings = {'smtp.relay_networks': '["127.0.0.0/8"]',
-                    'smtp.max_connections_per_address': str(CONNECTIONS_MAX)}
+                    'smtp.max_connections_per_address': str(CONNECTIONS_MAX),
+                    'submit.spool_dir': '""', **(settings or {})}
         self.meter = Meter('hikyaku')
         self.has_users, self.preload = has_users, preload
-        self.server = hikyaku.Server(settings=settings, domain=LOCAL_DOMAIN, binary=BINARY)
+        self.server = hikyaku.Server(settings=settings, config=config, domain=LOCAL_DOMAIN,
+                                     binary=BINARY)
         self.server.env.pop('HIKYAKU_TEST_CLOCK')
 
     @property
@@ -116,6 +171,60 @@ class Hikyaku:
             self.meter.remove()
 
 
+class RelayingHikyaku(Hikyaku):
+    """Hikyaku that finds its sink by MX and relays everything to it."""
+    delivers_before_reply = False
+
+    def __init__(self, sink_program):
+        self.sink = Sink(sink_program)
+        records = f'"{SINK_DOMAIN} 60 MX 10 mx.{SINK_DOMAIN}", "mx.{SINK_DOMAIN} 60 A 127.0.0.1"'
+        super().__init__(config='', settings={
+            'outbound.port': str(self.sink.port), 'outbound.private_networks': '["127.0.0.0/8"]',
+            'resolver.local_records': f'[{records}]', 'resolver.forwarders': '["127.0.0.1@9"]',
+            'resolver.trust_anchor_file': '""'})
+
+    def delivered(self):
+        """Messages that the sink has."""
+        return self.sink.count()
+
+    def stop(self):
+        """Ends both."""
+        super().stop()
+        self.sink.stop()
+
+
+class CrowdedHikyaku(RelayingHikyaku):
+    """A relaying Hikyaku with messages in its queue that wait for other destinations."""
+
+    def __init__(self, sink_program, waiting):
+        super().__init__(sink_program)
+        self.waiting, self.found = waiting, {}
+        self.name = growth.name_of(waiting)
+
+    def start(self):
+        """Makes the instance, fills its queue, starts it."""
+        super().start()
+        self.server.stop(60)
+        self.found = growth.fill(self.server.dir, self.waiting)
+        with self.meter.adopt():
+            begin, used = time.monotonic(), self.meter.cpu_s()
+            self.server.start()
+            self.found['start_s'] = time.monotonic() - begin
+            self.found['start_cpu_s'] = self.meter.cpu_s() - used
+        self.found['idle_kib'] = self.meter.pss_kib()
+        self._check()
+
+    def _check(self):
+        queued = self.server.cli_json('status')['queued_messages']
+        assert queued == self.waiting, f'{queued} messages wait, not {self.waiting}'
+
+    def check_end(self):
+        """Nothing of what waited was touched, and nothing else was left."""
+        until(lambda: self.server.cli_json('status')['queued_messages'] <= self.waiting, 10,
+              'the relayed messages to leave the queue')
+        self._check()
+
+
 def _flatten(value):
     """The numbers of a JSON object by their keys, however deep they lie."""
     found = {}
@@ -149,9 +258,10 @@ class Postfix:
     """Postfix, holding all mail in its queue."""
     name = 'Postfix'
     delivers_before_reply = False
+    sink = None
 
-    def __init__(self, preload=None):
-        self.server = _PostfixInstance(preload=preload, extra=POSTFIX_LIMITS + POSTFIX_HOLD)
+    def __init__(self, preload=None, extra=POSTFIX_HOLD):
+        self.server = _PostfixInstance(preload=preload, extra=POSTFIX_LIMITS + extra)
         self.meter = Meter('postfix')
 
     @property
@@ -171,6 +281,23 @@ class Postfix:
         """Ends it and removes its files."""
         self.server.stop()
         self.meter.remove()
+
+
+class RelayingPostfix(Postfix):
+    """Postfix that relays everything to its sink."""
+
+    def __init__(self, sink_program):
+        self.sink = Sink(sink_program)
+        super().__init__(extra=POSTFIX_RELAY.format(port=self.sink.port))
+
+    def delivered(self):
+        """Messages that the sink has."""
+        return self.sink.count()
+
+    def stop(self):
+        """Ends both."""
+        super().stop()
+        self.sink.stop()
 
 
 class Dovecot:

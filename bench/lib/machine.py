@@ -22,16 +22,16 @@ SYNC_SECONDS = 1.0
 
 
 def build():
-    """Compiles the generator and the preload library. Returns their paths."""
+    """Compiles the generator, the preload library and the sink. Returns their paths."""
     TOOLS.mkdir(parents=True, exist_ok=True)
-    load, slow = TOOLS / 'smtpload', TOOLS / 'slowsync.so'
+    load, slow, sink = TOOLS / 'smtpload', TOOLS / 'slowsync.so', TOOLS / 'smtpsink'
     compiler = os.environ.get('CC', 'cc')
-    for target, flags in ((load, []), (slow, ['-shared', '-fPIC'])):
+    for target, flags in ((load, []), (slow, ['-shared', '-fPIC']), (sink, [])):
         source = BENCH / (target.stem + '.c')
         if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
             continue
         subprocess.run([compiler, *CFLAGS, *flags, '-o', target, source], check=True, timeout=120)
-    return load, slow
+    return load, slow, sink
 
 
 @contextlib.contextmanager

@@ -110,6 +110,11 @@ def _name(pid):
     return ''
 
 
+def process_cpu_s(pid):
+    """Seconds of CPU that one process has used."""
+    return _cpu_ticks(pid) / TICKS
+
+
 def _cpu_ticks(pid):
     with contextlib.suppress(OSError):
         fields = pathlib.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()

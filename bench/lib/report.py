@@ -1,8 +1,10 @@
 """Tables for people: one per scenario, and the project's expectations beside what was found."""
+import growth
 from scenarios import median
 
 COLUMNS = ('load', 'server', 'messages/s (min-max)', 'p50 ms', 'p99 ms', 'CPU ms', 'per commit',
            'rate x', 'CPU x')
+QUEUE_COLUMNS = ('queue', 'destinations', 'mail.db MiB', 'made in s', 'start s', 'CPU s', 'PSS MiB')
 IDLE_COLUMNS = ('server', 'processes', 'idle PSS MiB (min-max)', 'connections', 'KiB each')
 
 
@@ -82,6 +84,16 @@ def print_race(title, result):
     _print_doubts(result)
 
 
+def print_crowded(title, result):
+    """The table of a race of queues, and what each queue is and costs at the start."""
+    print_race(title, result)
+    rows = [(name, found.get('destinations'), figure(found.get('mib')), figure(found.get('fill_s')),
+             figure(found.get('start_s')), figure(found.get('start_cpu_s')),
+             figure(found.get('idle_kib', 0) / 1024))
+            for name, found in result['queues'].items()]
+    print_table(QUEUE_COLUMNS, rows, left=1)
+
+
 def print_idle(title, result):
     """The table of the idle servers."""
     print(f'\n{title}')
@@ -101,6 +113,15 @@ def _row_ratio(results, scenario, label):
     return ratios(results.get(scenario, {}).get('rows', {}).get(label, {}))[0]
 
 
+def _growth_checks(result):
+    for label, by_server in result.get('rows', {}).items():
+        least = median(by_server.get(growth.name_of(growth.COUNTS[0]), []), 'cpu_ms')
+        for count in growth.COUNTS[1:]:
+            cost = median(by_server.get(growth.name_of(count), []), 'cpu_ms')
+            yield (f'growth, {label}, {count} waiting: CPU, times that with {growth.COUNTS[0]}',
+                   '<=', 1.2, cost / least if cost and least else None)
+
+
 def expectations(results):
     """(what, limit as text, found or None, whether it holds) of each expectation."""
     ours = results.get('idle', {}).get('servers', {}).get('Hikyaku', [])
@@ -115,6 +136,12 @@ def expectations(results):
                        median(_found(results, 'intake', label), 'cpu_ms')))
         checks.append((f'intake, {label}: rate, times Postfix', '>=', 10,
                        _row_ratio(results, 'intake', label)))
+    for label in results.get('relay', {}).get('rows', {}):
+        checks.append((f'relay, {label}: rate, times Postfix', '>=', 8,
+                       _row_ratio(results, 'relay', label)))
+        checks.append((f'relay, {label}: server CPU ms per message', '<=', 0.3,
+                       median(_found(results, 'relay', label), 'cpu_ms')))
+    checks += _growth_checks(results.get('growth', {}))
     for label in results.get('local', {}).get('rows', {}):
         checks.append((f'local delivery, {label}: rate, times Postfix+Dovecot', '>=', 20,
                        _row_ratio(results, 'local', label)))

@@ -1,13 +1,16 @@
 """What is measured: scenarios of rows, each on every server in turn, repetition by repetition."""
 import contextlib
+import functools
 import json
 import resource
 import statistics
 import subprocess
 import time
 
-from contestants import (CONNECTIONS_MAX, FAR_DOMAIN, LOCAL_DOMAIN, USERS, Hikyaku, Postfix,
-                         PostfixDovecot)
+import growth
+from contestants import (CONNECTIONS_MAX, FAR_DOMAIN, LOCAL_DOMAIN, SINK_DOMAIN, USERS,
+                         CrowdedHikyaku, Hikyaku, Postfix, PostfixDovecot, RelayingHikyaku,
+                         RelayingPostfix)
 from hikyaku import Session, until
 from machine import sync_costs_us
 from meter import machine_busy_s
@@ -23,8 +26,10 @@ IDLE_WAIT_S = 20
 class Row:
     """One load."""
 
-    def __init__(self, connections, per_connection, size=4096):
+    def __init__(self, connections, per_connection, size=4096, messages=None):
         self.connections, self.per_connection, self.size = connections, per_connection, size
+        # Large messages are limited in number to spare the disk.
+        self.messages = messages or (1000000 if size <= 4096 else LARGE_MESSAGES_MAX)
 
     @property
     def label(self):
@@ -32,10 +37,9 @@ class Row:
         return f'{self.size // 1024} KiB, {self.connections} conn, {self.per_connection}/conn'
 
     def arguments(self, seconds):
-        """For smtpload. Large messages are limited in number to spare the disk."""
-        messages = 1000000 if self.size <= 4096 else LARGE_MESSAGES_MAX
+        """For smtpload."""
         return [f'--connections={self.connections}', f'--per-connection={self.per_connection}',
-                f'--size={self.size}', f'--seconds={seconds}', f'--messages={messages}',
+                f'--size={self.size}', f'--seconds={seconds}', f'--messages={self.messages}',
                 f'--users={USERS}']
 
 
@@ -47,8 +51,9 @@ def intake_rows(sizes=(4096, 65536), senders=(1, 10, 50), per_connection=(1, 100
 class Bench:
     """The options of this run, and how to run the generator."""
 
-    def __init__(self, smtpload, slowsync, seconds, repetitions):
-        self.smtpload, self.slowsync = smtpload, slowsync
+    def __init__(self, programs, seconds, repetitions):
+        self.programs = programs
+        self.smtpload, self.slowsync, self.sink = programs
         self.seconds, self.repetitions = seconds, repetitions
 
     def load(self, port, row, domain, seconds=None):
@@ -63,19 +68,26 @@ class Bench:
         result['said'] = run.stderr.strip()[-300:]
         return result
 
-    def measure(self, server, row, domain, is_local=False):
-        """One run of one row on one server, with what it cost the server."""
+    def measure(self, server, row, domain, to_the_end=False):
+        """One run of one row on one server, with what it cost the server; to_the_end: until all
+        letters are where they shall go."""
         counters, busy = server.counters(), machine_busy_s()
-        letters = server.delivered() if is_local else 0
+        letters = server.delivered() if to_the_end else 0
+        sink_used = server.sink.cpu_s() if to_the_end and server.sink else 0
         used, begin = server.meter.cpu_s(), time.monotonic()
         result = self.load(server.port, row, domain)
-        if is_local:
+        if to_the_end:
             _wait_delivered(server, letters + result['messages'])
             if not server.delivers_before_reply:
-                result['rate'] = result['messages'] / (time.monotonic() - begin)
+                end = server.sink.last_s() if server.sink else time.monotonic()
+                result['accepted_rate'] = result['rate']
+                result['rate'] = result['messages'] / (end - begin)
         server.meter.settle()
         used, elapsed = server.meter.cpu_s() - used, time.monotonic() - begin
-        result['noise'] = max(0, machine_busy_s() - busy - used - result['cpu_s']) / elapsed
+        if to_the_end and server.sink:
+            result['sink_cpu_s'] = server.sink.cpu_s() - sink_used
+        known = used + result['cpu_s'] + result.get('sink_cpu_s', 0)
+        result['noise'] = max(0, machine_busy_s() - busy - known) / elapsed
         result['cpu_ms'] = used * 1000 / max(1, result['messages'])
         after = server.counters()
         groups = after.get('commit_groups', 0) - counters.get('commit_groups', 0)
@@ -118,7 +130,7 @@ def _sync_us():
     return round(statistics.median(sync_costs_us(0.2)), 1)
 
 
-def race(bench, rows, makers, domain, is_local=False):
+def race(bench, rows, makers, domain, to_the_end=False):
     """Every row on every server in turn.
 
     Returns {'rows': {label: {server: [runs]}}, 'skipped': {what: why}, 'sync_us': what a sync cost
@@ -128,19 +140,22 @@ def race(bench, rows, makers, domain, is_local=False):
     syncs = []
     with running(makers) as (servers, skipped):
         for server in servers:
-            bench.load(server.port, Row(10 if is_local else 50, 10), domain, seconds=1)  # warm-up
+            bench.load(server.port, Row(10 if to_the_end else 50, 10), domain, seconds=1)  # warm-up
             server.meter.settle(20)
         for repetition in range(bench.repetitions):
             syncs.append(_sync_us())
             for row in rows:
                 for server in servers if repetition % 2 == 0 else servers[::-1]:
                     try:
-                        run = bench.measure(server, row, domain, is_local)
+                        run = bench.measure(server, row, domain, to_the_end)
                     except (PeerMissing, subprocess.SubprocessError) as reason:
                         skipped[f'{server.name}, {row.label}'] = str(reason)[:300]
                         continue
                     results[row.label].setdefault(server.name, []).append(run)
         syncs.append(_sync_us())
+        for server in servers:
+            if hasattr(server, 'check_end'):
+                server.check_end()
     return {'rows': results, 'skipped': skipped, 'sync_us': syncs}
 
 
@@ -159,7 +174,7 @@ def slow_intake(bench, rows):
 def local(bench, rows):
     """Mail into 50 mailboxes, until all of it is delivered."""
     makers = {'Hikyaku': lambda: Hikyaku(has_users=True), 'Postfix+Dovecot': PostfixDovecot}
-    return race(bench, rows, makers, LOCAL_DOMAIN, is_local=True)
+    return race(bench, rows, makers, LOCAL_DOMAIN, to_the_end=True)
 
 
 def _calm_pss_kib(server):
@@ -209,6 +224,27 @@ def idle(bench):
             except (PeerMissing, AssertionError, OSError, subprocess.SubprocessError) as reason:
                 skipped[maker.name] = ' '.join(str(reason).split())[:300]
     return {'servers': results, 'skipped': skipped}
+
+
+def relay(bench, rows):
+    """Mail in and out again, until the last message has arrived at the sink."""
+    makers = {'Hikyaku': lambda: RelayingHikyaku(bench.sink),
+              'Postfix': lambda: RelayingPostfix(bench.sink)}
+    return race(bench, rows, makers, SINK_DOMAIN, to_the_end=True)
+
+
+def crowded(bench, rows, counts):
+    """The cost of relaying while other messages wait; and what such a queue costs at the start."""
+    servers = []
+
+    def make(count):
+        servers.append(CrowdedHikyaku(bench.sink, count))
+        return servers[-1]
+
+    makers = {growth.name_of(count): functools.partial(make, count) for count in counts}
+    result = race(bench, rows, makers, SINK_DOMAIN, to_the_end=True)
+    result['queues'] = {server.name: server.found for server in servers}
+    return result
 
 
 def median(runs, key):

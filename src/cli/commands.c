@@ -15,6 +15,7 @@ static const struct cli_option init_options[] = {
 };
 static const struct cli_option demo_options[] = {
     {"--once", NULL, "end after one round, with status 0 if all went well"},
+    {"--nsd", "PATH", "the program nsd: DNS of their own, by a name server and zones"},
     {NULL, NULL, NULL},
 };
 static const struct cli_option domain_set_options[] = {
@@ -112,8 +113,8 @@ static const struct cli_command commands[] = {
      init_options, NULL},
     {"serve", "", "run the server in the foreground", cmd_serve, 0, 0, 0, NULL,
      "SIGTERM stops it after its sessions have come to an end; SIGHUP is hikyaku reload."},
-    {"demo", "[--once]", "throwaway server on 127.0.0.1, two users, mail flowing", cmd_demo, 0, 0,
-     0, demo_options, NULL},
+    {"demo", "[--once] [--nsd PATH]", "two throwaway servers on loopback, mail between them",
+     cmd_demo, 0, 0, 0, demo_options, NULL},
 
     {"domain add", "NAME", "take mail for a domain", cmd_domain_add, CLI_CONNECTS, 1, 1, NULL,
      "Brings an account postmaster@NAME with it."},

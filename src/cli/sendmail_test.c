@@ -38,7 +38,7 @@ static void print_args(const struct sendmail_args *a, struct buf *out)
 static void expect_args(const char *line, const char *expected)
 {
     CLEANUP(cleanup_free) char *copy = xstrdup(line);
-    const char *argv[WORDS_MAX];
+    const char *argv[WORDS_MAX] = {""};
     struct sendmail_args args;
     struct buf out;
     int argc = 0;

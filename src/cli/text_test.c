@@ -127,111 +127,111 @@ static void traces_are_told_in_plain_words(void **state)
     assert_out("unheard-of x@y.example why=\xef\xbf\xbd");
 }
 
+static const struct {
+    const char *event, *pairs[20], *english, *japanese;
+} queue_cases[] = {
+    {"queued",
+     {"domain", "osaka.example"},
+     "queued for hana@osaka.example",
+     "hana@osaka.example 宛を送信待ちに入れました"},
+    {"queued",
+     {"domain", "/smarthost"},
+     "queued for hana@osaka.example, by the route smarthost",
+     "hana@osaka.example 宛を送信待ちに入れました（経路 smarthost）"},
+    {"held",
+     {"domain", "osaka.example"},
+     "held: hana@osaka.example waits until it is released",
+     "hana@osaka.example 宛は解除されるまで保留します"},
+    {"held",
+     {"by", "administrator"},
+     "held: hana@osaka.example waits until it is released; by the administrator",
+     "hana@osaka.example 宛は解除されるまで保留します（管理者による）"},
+    {"discarded",
+     {NULL},
+     "thrown away: a route says so for hana@osaka.example",
+     "hana@osaka.example 宛は経路の設定により破棄しました"},
+    {"relayed",
+     {"mx", "mx.osaka.example", "ip", "127.0.0.2", "tls", "none", "stage", "end of data", "code",
+      "250", "status", "2.0.0", "reply", "Accepted\nas x1", "tried", ""},
+     "relayed to hana@osaka.example by mx.osaka.example [127.0.0.2], not encrypted: 250 2.0.0"
+     " Accepted as x1",
+     "hana@osaka.example 宛を送りました。相手 mx.osaka.example [127.0.0.2]、暗号化なし。"
+     "応答: 250 2.0.0 Accepted as x1"},
+    {"relayed",
+     {"ip", "127.0.0.2", "tls", "TLSv1.3", "code", "250", "status", "2.0.0", "reply", "", "tried",
+      "mx1.osaka.example [127.0.0.3]: 421 busy"},
+     "relayed to hana@osaka.example by [127.0.0.2], encrypted with TLSv1.3: 250 2.0.0; before "
+     "that: mx1.osaka.example [127.0.0.3]: 421 busy",
+     "hana@osaka.example 宛を送りました。相手 [127.0.0.2]、暗号化 TLSv1.3。応答: 250 2.0.0。"
+     "その前に: mx1.osaka.example [127.0.0.3]: 421 busy"},
+    {"deferred",
+     {"mx", "mx.osaka.example", "ip", "127.0.0.2", "tls", "none", "stage", "RCPT", "code", "451",
+      "status", "4.7.1", "reply", "later", "next", "92100000"},
+     "put off for hana@osaka.example: mx.osaka.example [127.0.0.2] at RCPT: 451 4.7.1 later; "
+     "next attempt at 10:35 (5 min later)",
+     "hana@osaka.example 宛を延期しました: mx.osaka.example [127.0.0.2] RCPT の段階: "
+     "451 4.7.1 later。次の試行は 10:35（5 分後）"},
+    {"deferred",
+     {"mx", "", "status", "4.4.1", "reply", "connection refused"},
+     "put off for hana@osaka.example: connection refused (4.4.1)",
+     "hana@osaka.example 宛を延期しました: connection refused (4.4.1)"},
+    {"deferred",
+     {"mx", "mx.osaka.example", "status", "4.4.1", "reply",
+      "mx.osaka.example [127.0.0.2]: connection refused"},
+     "put off for hana@osaka.example: mx.osaka.example [127.0.0.2]: connection refused (4.4.1)",
+     "hana@osaka.example 宛を延期しました: mx.osaka.example [127.0.0.2]: connection refused"
+     " (4.4.1)"},
+    {"deferred",
+     {"mx", "mx.osaka.example", "stage", "connect", "next", "178200000"},
+     "put off for hana@osaka.example: mx.osaka.example while connecting; next attempt at "
+     "1970-01-03 10:30 (1 d later)",
+     "hana@osaka.example 宛を延期しました: mx.osaka.example 接続時。次の試行は "
+     "1970-01-03 10:30（1 日後）"},
+    {"failed",
+     {"mx", "mx.osaka.example", "stage", "RCPT", "code", "550", "reply", "no \033"},
+     "could not be delivered to hana@osaka.example: mx.osaka.example at RCPT: 550 no "
+     "\xef\xbf\xbd",
+     "hana@osaka.example に届けられませんでした: mx.osaka.example RCPT の段階: 550 no "
+     "\xef\xbf\xbd"},
+    {"expired",
+     {"status", "4.4.1", "reply", "connection refused"},
+     "given up for hana@osaka.example: its time is over; last: connection refused (4.4.1)",
+     "hana@osaka.example 宛は期限が過ぎたため打ち切りました。最後の理由: "
+     "connection refused (4.4.1)"},
+    {"notified",
+     {"notice", "0sa3hmfk80201"},
+     "told hana@osaka.example in the notice 0sa3hmfk80201",
+     "hana@osaka.example に知らせました（通知 0sa3hmfk80201）"},
+    {"returned",
+     {"by", "administrator"},
+     "returned to its sender, for hana@osaka.example; by the administrator",
+     "hana@osaka.example 宛を差出人に返しました（管理者による）"},
+    {"retried",
+     {"by", "administrator"},
+     "to be tried again at once, for hana@osaka.example; by the administrator",
+     "hana@osaka.example 宛をすぐに再送することにしました（管理者による）"},
+    {"released",
+     {NULL},
+     "released, for hana@osaka.example",
+     "hana@osaka.example 宛の保留を解除しました"},
+    {"dropped",
+     {"by", "x\033"},
+     "dropped without a word, for hana@osaka.example; by x\xef\xbf\xbd",
+     "hana@osaka.example 宛を通知なしで取り除きました（x\xef\xbf\xbdによる）"},
+    {"deferred",
+     {"next", "soon", "odd", "1"},
+     "put off for hana@osaka.example next=soon odd=1",
+     "hana@osaka.example 宛を延期しました next=soon odd=1"},
+};
+
 static void traces_of_the_queue_are_told_in_plain_words(void **state)
 {
     (void)state;
-    static const struct {
-        const char *event, *pairs[20], *english, *japanese;
-    } cases[] = {
-        {"queued",
-         {"domain", "osaka.example"},
-         "queued for hana@osaka.example",
-         "hana@osaka.example 宛を送信待ちに入れました"},
-        {"queued",
-         {"domain", "/smarthost"},
-         "queued for hana@osaka.example, by the route smarthost",
-         "hana@osaka.example 宛を送信待ちに入れました（経路 smarthost）"},
-        {"held",
-         {"domain", "osaka.example"},
-         "held: hana@osaka.example waits until it is released",
-         "hana@osaka.example 宛は解除されるまで保留します"},
-        {"held",
-         {"by", "administrator"},
-         "held: hana@osaka.example waits until it is released; by the administrator",
-         "hana@osaka.example 宛は解除されるまで保留します（管理者による）"},
-        {"discarded",
-         {NULL},
-         "thrown away: a route says so for hana@osaka.example",
-         "hana@osaka.example 宛は経路の設定により破棄しました"},
-        {"relayed",
-         {"mx", "mx.osaka.example", "ip", "127.0.0.2", "tls", "none", "stage", "end of data",
-          "code", "250", "status", "2.0.0", "reply", "Accepted\nas x1", "tried", ""},
-         "relayed to hana@osaka.example by mx.osaka.example [127.0.0.2], not encrypted: 250 2.0.0"
-         " Accepted as x1",
-         "hana@osaka.example 宛を送りました。相手 mx.osaka.example [127.0.0.2]、暗号化なし。"
-         "応答: 250 2.0.0 Accepted as x1"},
-        {"relayed",
-         {"ip", "127.0.0.2", "tls", "TLSv1.3", "code", "250", "status", "2.0.0", "reply", "",
-          "tried", "mx1.osaka.example [127.0.0.3]: 421 busy"},
-         "relayed to hana@osaka.example by [127.0.0.2], encrypted with TLSv1.3: 250 2.0.0; before "
-         "that: mx1.osaka.example [127.0.0.3]: 421 busy",
-         "hana@osaka.example 宛を送りました。相手 [127.0.0.2]、暗号化 TLSv1.3。応答: 250 2.0.0。"
-         "その前に: mx1.osaka.example [127.0.0.3]: 421 busy"},
-        {"deferred",
-         {"mx", "mx.osaka.example", "ip", "127.0.0.2", "tls", "none", "stage", "RCPT", "code",
-          "451", "status", "4.7.1", "reply", "later", "next", "92100000"},
-         "put off for hana@osaka.example: mx.osaka.example [127.0.0.2] at RCPT: 451 4.7.1 later; "
-         "next attempt at 10:35 (5 min later)",
-         "hana@osaka.example 宛を延期しました: mx.osaka.example [127.0.0.2] RCPT の段階: "
-         "451 4.7.1 later。次の試行は 10:35（5 分後）"},
-        {"deferred",
-         {"mx", "", "status", "4.4.1", "reply", "connection refused"},
-         "put off for hana@osaka.example: connection refused (4.4.1)",
-         "hana@osaka.example 宛を延期しました: connection refused (4.4.1)"},
-        {"deferred",
-         {"mx", "mx.osaka.example", "status", "4.4.1", "reply",
-          "mx.osaka.example [127.0.0.2]: connection refused"},
-         "put off for hana@osaka.example: mx.osaka.example [127.0.0.2]: connection refused (4.4.1)",
-         "hana@osaka.example 宛を延期しました: mx.osaka.example [127.0.0.2]: connection refused"
-         " (4.4.1)"},
-        {"deferred",
-         {"mx", "mx.osaka.example", "stage", "connect", "next", "178200000"},
-         "put off for hana@osaka.example: mx.osaka.example while connecting; next attempt at "
-         "1970-01-03 10:30 (1 d later)",
-         "hana@osaka.example 宛を延期しました: mx.osaka.example 接続時。次の試行は "
-         "1970-01-03 10:30（1 日後）"},
-        {"failed",
-         {"mx", "mx.osaka.example", "stage", "RCPT", "code", "550", "reply", "no \033"},
-         "could not be delivered to hana@osaka.example: mx.osaka.example at RCPT: 550 no "
-         "\xef\xbf\xbd",
-         "hana@osaka.example に届けられませんでした: mx.osaka.example RCPT の段階: 550 no "
-         "\xef\xbf\xbd"},
-        {"expired",
-         {"status", "4.4.1", "reply", "connection refused"},
-         "given up for hana@osaka.example: its time is over; last: connection refused (4.4.1)",
-         "hana@osaka.example 宛は期限が過ぎたため打ち切りました。最後の理由: "
-         "connection refused (4.4.1)"},
-        {"notified",
-         {"notice", "0sa3hmfk80201"},
-         "told hana@osaka.example in the notice 0sa3hmfk80201",
-         "hana@osaka.example に知らせました（通知 0sa3hmfk80201）"},
-        {"returned",
-         {"by", "administrator"},
-         "returned to its sender, for hana@osaka.example; by the administrator",
-         "hana@osaka.example 宛を差出人に返しました（管理者による）"},
-        {"retried",
-         {"by", "administrator"},
-         "to be tried again at once, for hana@osaka.example; by the administrator",
-         "hana@osaka.example 宛をすぐに再送することにしました（管理者による）"},
-        {"released",
-         {NULL},
-         "released, for hana@osaka.example",
-         "hana@osaka.example 宛の保留を解除しました"},
-        {"dropped",
-         {"by", "x\033"},
-         "dropped without a word, for hana@osaka.example; by x\xef\xbf\xbd",
-         "hana@osaka.example 宛を通知なしで取り除きました（x\xef\xbf\xbdによる）"},
-        {"deferred",
-         {"next", "soon", "odd", "1"},
-         "put off for hana@osaka.example next=soon odd=1",
-         "hana@osaka.example 宛を延期しました next=soon odd=1"},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        put_event(cases[i].event, "hana@osaka.example", cases[i].pairs, false);
-        assert_out(cases[i].english);
-        put_event(cases[i].event, "hana@osaka.example", cases[i].pairs, true);
-        assert_out(cases[i].japanese);
+    for (size_t i = 0; i < ARRAY_LEN(queue_cases); i++) {
+        put_event(queue_cases[i].event, "hana@osaka.example", queue_cases[i].pairs, false);
+        assert_out(queue_cases[i].english);
+        put_event(queue_cases[i].event, "hana@osaka.example", queue_cases[i].pairs, true);
+        assert_out(queue_cases[i].japanese);
     }
 }
 

@@ -118,8 +118,10 @@ static bool take_detail(struct telling *t, const char *key, struct str *out_valu
 {
     struct str name = str_from_c(key);
 
-    if (!find_detail(t->event, name, out_value))
+    if (!find_detail(t->event, name, out_value)) {
+        *out_value = STR("");
         return false;
+    }
     mark_used(t, name);
     return true;
 }
@@ -258,35 +260,40 @@ static bool put_where(struct telling *t, struct buf *out)
     return has_host;
 }
 
+/* A space between what is there and what follows. */
+static void put_word(struct buf *out, size_t start, struct str word)
+{
+    if (word.len > 0 && out->len > start)
+        buf_put_char(out, ' ');
+    text_put_safe_line(out, word);
+}
+
 /* "451 4.7.1 the server's words", or "our own words (4.4.1)". */
 static bool put_said(struct telling *t, struct buf *out)
 {
     struct str code, status, reply;
-    bool has_code = take_detail(t, "code", &code), has_status = take_detail(t, "status", &status);
+    size_t start = out->len;
+    bool has_code = take_detail(t, "code", &code);
+    bool has_status = take_detail(t, "status", &status);
     bool has_reply = take_detail(t, "reply", &reply);
-    bool is_behind = has_status && has_reply && !has_code;
 
     if (is_host_said(t))
         mark_used(t, STR("mx"));
-
-    /* A server's words begin with its codes. */
-    if (has_code && has_reply && str_has_prefix(reply, code))
-        has_code = has_status = false;
-    if (has_code) {
-        text_put_safe(out, code);
-        buf_put_c(out, has_status || has_reply ? " " : "");
-    }
-    if (has_status && !is_behind) {
-        text_put_safe(out, status);
-        buf_put_c(out, has_reply ? " " : "");
-    }
-    if (has_reply)
+    if (has_status && has_reply && !has_code) {
         text_put_safe_line(out, reply);
-    if (is_behind) {
         buf_put_c(out, " (");
         text_put_safe(out, status);
         buf_put_char(out, ')');
+        return true;
     }
+    /* A server's words begin with its codes. */
+    if (!str_has_prefix(reply, code)) {
+        put_word(out, start, code);
+        put_word(out, start, status);
+    } else if (!has_code) {
+        put_word(out, start, status);
+    }
+    put_word(out, start, reply);
     return has_code || has_status || has_reply;
 }
 

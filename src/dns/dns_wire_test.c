@@ -31,7 +31,7 @@ static void questions_come_back(void **state)
 {
     const struct dns_question questions[] = {
         {STR("example.net"), DNS_MX}, {STR("a.example.net."), DNS_A}, {STR(""), DNS_TLSA}};
-    struct dns_question again[DNS_QUESTIONS_MAX];
+    struct dns_question again[DNS_QUESTIONS_MAX] = {{STR_NONE, DNS_A}};
     struct buf out;
     size_t count = 0;
 

@@ -34,7 +34,7 @@ int main(int argc, char **argv)
         return 2;
     read_all(stdin, &original);
     struct dsn_recipient recipient = {
-        .action = (enum dsn_action)atoi(argv[2]),
+        .action = (enum dsn_action)strtol(argv[2], NULL, 10),
         .address = str_from_c(argv[3]),
         .orcpt = STR("rfc822;old+2Baddress@example.org"),
         .status = argv[2][0] == '1'   ? STR("5.1.1")
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
         .will_retry_until_ms = now_ms + INT64_C(86400000),
     };
     struct dsn d = {
-        .languages = (unsigned)atoi(argv[1]),
+        .languages = (unsigned)strtol(argv[1], NULL, 10),
         .reporting_mta = STR("mx.example.jp"),
         .from = STR("MAILER-DAEMON@mx.example.jp"),
         .to = STR("hanako@example.jp"),

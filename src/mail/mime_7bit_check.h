@@ -151,7 +151,10 @@ static inline int check_conversion(struct str message, struct buf *out)
         buf_init(&pieces, CHECK_MAX_BYTES);
         ASSERT(check_convert(message, max_pieces[i], &pieces, &again) == decision);
         ASSERT(str_eq(buf_str(&pieces), buf_str(out)));
-        ASSERT(memcmp(&facts, &again, sizeof(facts)) == 0);
+        ASSERT(facts.bytes_8bit == again.bytes_8bit &&
+               facts.has_header_8bit == again.has_header_8bit &&
+               facts.breaks_signature == again.breaks_signature &&
+               facts.has_dkim_signature == again.has_dkim_signature);
     }
     ASSERT(facts.bytes_8bit > 0 || decision >= 0);
     if (decision != 1) {

@@ -136,8 +136,8 @@ static void what_is_7_bits_is_left_alone(void **state)
         "x",
         "Subject: x\r\n\r\nbody\r\n",
         "Content-Transfer-Encoding: 8bit\r\n\r\nbut it is not\r\n",
-        "Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-        "--b\r\n\r\nx\r\n--b--\r\n",
+        ("Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+         "--b\r\n\r\nx\r\n--b--\r\n"),
     };
     (void)state;
 

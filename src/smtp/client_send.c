@@ -328,7 +328,10 @@ static int put_piece(struct transaction *t, struct str piece)
         struct str slice = str_sub(piece, 0, SLICE_BYTES);
         piece = str_sub(piece, slice.len, piece.len);
         smtp_client_text_feed(&t->text, slice, out);
-        if (out->len < STREAM_OUT_FLUSH_BYTES)
+        /* The end of a chunk goes out where its reply is waited for: here it would pass for an
+         * early one. */
+        bool is_end = t->is_chunked && piece.len == 0;
+        if (out->len < STREAM_OUT_FLUSH_BYTES || is_end)
             continue;
         int r = flush_text(t);
         if (r < 0)

@@ -59,8 +59,8 @@ struct job {
     struct body_place spool_place; /* set by prepare */
     bool is_adopted;               /* the spool file has become a segment */
     bool has_body;                 /* it stored bytes: the segment's sync is about it, too */
-    /* It moved bytes that were acknowledged before: the new place must be durable before any row
-     * says so. */
+    /* It moved bytes that were acknowledged before, or its rows forget what its bytes are to tell:
+     * the bytes must be durable before any row says so. */
     bool has_moved;
     int64_t added_bytes; /* it appended to the active segment */
     void (*on_done)(struct store *store,

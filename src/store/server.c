@@ -565,6 +565,17 @@ int store_server_new(const struct store_server_config *config, struct store_serv
     return 0;
 }
 
+/* What was said before the end is heard: results of deliveries above all. */
+static void hear_all(struct store_server *s)
+{
+    for (struct list *it = s->conns.next; it != &s->conns;) {
+        struct store_conn *conn = CONTAINER_OF(it, struct store_conn, link);
+        it = it->next;
+        if (conn->role == RPC_ROLE_OUTBOUND && conn->channel.is_open)
+            rpc_channel_drain(&conn->channel);
+    }
+}
+
 void store_server_free(struct store_server *s)
 {
     struct list done, *link;
@@ -572,6 +583,7 @@ void store_server_free(struct store_server *s)
     if (s == NULL)
         return;
     list_init(&done);
+    hear_all(s);
     store_stop(s->config.store, &done);
     while ((link = list_pop(&done)) != NULL)
         finish_job(s, CONTAINER_OF(link, struct job, link));

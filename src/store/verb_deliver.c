@@ -87,7 +87,7 @@ static int remember_id(struct job *job, const struct deliver_request *request)
 int verb_deliver(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
-    struct deliver_request request;
+    struct deliver_request request = {.spool = 0};
 
     int r = store_check_room(store);
     if (r == 0)

@@ -334,6 +334,8 @@ int verb_queue_report(struct store *store, struct job *job)
         return r < 0 ? r : -EBADMSG;
     bool has_notice = cursor_u8(&c) != 0;
     if (has_notice && settled > 0) {
+        /* The reason is forgotten with these rows: the notice must be on disk before they are. */
+        job->has_moved = true;
         r = wire_get_deliver(&c, &job->arena, &notice);
         if (r == 0)
             r = notice.spool != 0 ? -EBADMSG : deliver_message(store, job, &notice);

@@ -73,6 +73,14 @@ static int move_to(struct store *store, struct job *job, const struct row *row,
     return r < 0 ? r : queue_wake_destination(job, store->settings, destination, job->now_ms);
 }
 
+/* It stays held; once released, it goes the new way. */
+static int redirect_held(struct job *job, const struct row *row, struct str destination)
+{
+    return changed(db_run(job->db,
+                          "UPDATE recipient SET destination = ?3 WHERE queue = ?1 AND n = ?2",
+                          DB_INT(row->id), DB_INT(row->n), DB_TEXT(destination)));
+}
+
 static int refuse(struct job *job, const struct row *row, const char *text)
 {
     if (!queue_wants_report(row->sender, row->flags, row->notify, QUEUE_REPORT_FAILED))
@@ -112,14 +120,17 @@ static int look_at(struct store *store, struct job *job, const struct row *row, 
     bool is_gone;
     int r = 0;
 
-    if (at < 0 || row->state == QUEUE_DONE || row->state == QUEUE_HELD)
+    if (at < 0 || row->state == QUEUE_DONE)
         return 0;
     buf_init(&text, QUEUE_DESTINATION_MAX_BYTES);
     queue_route_find(store->settings, row->sender, domain, &text, &route);
-    bool is_right = route.via != SETTINGS_VIA_HOLD && route.via != SETTINGS_VIA_FAIL &&
-                    route.via != SETTINGS_VIA_DISCARD &&
-                    str_eq(route.destination, row->destination);
-    if (!is_right && row->state == QUEUE_LEASED)
+    bool is_end = route.via == SETTINGS_VIA_HOLD || route.via == SETTINGS_VIA_FAIL ||
+                  route.via == SETTINGS_VIA_DISCARD;
+    bool is_right =
+        (!is_end || row->state == QUEUE_HELD) && str_eq(route.destination, row->destination);
+    if (row->state == QUEUE_HELD)
+        r = is_right ? 0 : redirect_held(job, row, route.destination);
+    else if (!is_right && row->state == QUEUE_LEASED)
         *out_again = true;
     else if (!is_right)
         r = apply(store, job, row, &route);

@@ -190,7 +190,8 @@ def test_what_is_held_is_released(held):
     until(lambda: len(rows(held)) == 1, 10, 'the other one alone')
     trace = held.trace(message)
     assert 'released, for hana@held.example; by the administrator' in trace
-    assert 'relayed to hana@held.example by mx.held.example [127.0.0.1], not encrypted: 250' in trace
+    assert 'relayed to hana@held.example by mx.held.example [127.0.0.1], not encrypted: 250' \
+        in trace
     assert japanese(held, 'queue', 'release', '--all') == '宛先 1 件の保留を解除しました\n'
     until(lambda: rows(held) == [], 15, 'an empty queue')
 
@@ -258,7 +259,8 @@ def test_what_was_put_off_is_explained_and_tried_again():
         assert 'put off for hana@osaka.example: mx.osaka.example [127.0.0.1] at RCPT: 451 ' \
             in server.trace(message)
         # Not tried while it is held; then at once, without waiting for its time.
-        assert server.cli('queue', 'hold', message) == '1 recipient held until hikyaku queue release\n'
+        assert server.cli('queue', 'hold', message) == \
+            '1 recipient held until hikyaku queue release\n'
         sink.replies.pop('RCPT')
         server.advance(2 * HOUR)
         assert rows(server)[0]['state'] == 'held' and not arrived(sink)
@@ -281,7 +283,8 @@ def test_retry_does_not_wait_for_the_time():
 def test_a_destination_that_is_down_is_explained():
     with Server(settings(CLOSED_PORT)) as server:
         message = submit(server, 'hana@osaka.example')
-        until(lambda: 'unreachable' in server.cli('queue', 'why', 'osaka.example'), 15, 'the reason')
+        until(lambda: 'unreachable' in server.cli('queue', 'why', 'osaka.example'), 15,
+              'the reason')
         why = server.cli('queue', 'why', 'osaka.example')
         assert 'osaka.example: 1 waiting' in why and '1 attempt failed' in why
         assert 'mx.osaka.example [127.0.0.1]: connection refused' in why and 'port 25' in why

@@ -545,6 +545,6 @@ def test_nothing_comes_twice_elsewhere():
                 pause_until_picked(server, rng)
         server.advance(60000)
         wait_empty(server, 120)
-        until(lambda: server.cli_json('status')['queued_messages'] == 0, 60, 'the queue to be empty')
+        until(lambda: server.cli_json('status')['queued_messages'] == 0, 60, 'an empty queue')
         found = sorted(int(header(data, 'subject')[0][1:]) for _, _, data in sink.messages)
         assert found == list(range(count))

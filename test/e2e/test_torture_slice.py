@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'torture'))
 import campaigns
 import disk
-import relay
+import relaying
 
 SECONDS = 30
 RELAY_SECONDS = 10
@@ -39,11 +39,11 @@ def test_power_cuts(mode):
 
 def test_kills_while_relaying():
     """Nothing is lost, and repeated only what was last on a connection that was cut."""
-    must_be_right(relay.run_relay(8, RELAY_SECONDS, SEED))
+    must_be_right(relaying.run_relay(8, RELAY_SECONDS, SEED))
 
 
 def test_power_cuts_while_relaying():
-    must_be_right(relay.run_relay_cuts(3, RELAY_SECONDS, SEED))
+    must_be_right(relaying.run_relay_cuts(3, RELAY_SECONDS, SEED))
 
 
 @pytest.mark.parametrize('size', [1000, 300 * 1024])

@@ -48,7 +48,9 @@ class Sink:
             verb = text[:4].upper()
             self.commands.append(text)
             reply = self.replies.get(verb)
-            if verb == 'DATA' and not reply:
+            if verb == 'DATA' and not reply and not (sender is not None and recipients):
+                self._say(stream, '554 5.5.1 No valid recipients')
+            elif verb == 'DATA' and not reply:
                 self._take(stream, sender, recipients)
             elif verb == 'EHLO' and not reply:
                 names = ['sink.example.net', *self.extensions]

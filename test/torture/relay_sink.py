@@ -4,12 +4,13 @@
     relay_sink.py RECORD SEED ADDRESS...      prints its port; ends when its standard input ends
 
 RECORD gets a JSON line for every event of a connection, written before the reply that it leads to:
-"open", "nonsense" (no command at all), "end" (the whole text has come: envelope, Message-ID, SHA-256 of the text behind the Received
-field that the relay added, the code of the final reply), "quit", "close". Its order is the truth
-about who was told what. How a recipient is treated stands in its local part:
+"open", "nonsense" (no command at all), "end" (the whole text has come: envelope, Message-ID,
+SHA-256 of the text behind the Received field that the relay added, code of the final reply; 0 is a
+close without one), "quit", "close". Its order is the truth about who was told what. How a recipient
+is treated stands in its local part:
 
     later2.X   451 to the first two RCPT       bad.X    550 to RCPT
-    dot1.X     451 to the first end of text    drop1.X  no reply to the first end of text, but a close
+    dot1.X     451 to the first end of text    drop1.X  a close at the first end of text
 """
 import asyncio
 import collections

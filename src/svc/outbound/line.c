@@ -300,6 +300,10 @@ static int wait_for_slot(struct line *l)
 static int have_connection(struct line *l)
 {
     if (l->connection != NULL && is_spent(l)) {
+        /* Whoever hears QUIT may believe that we know what he said. */
+        int r = courier_settle(&l->courier);
+        if (r < 0)
+            return r;
         connection_free(l->connection);
         l->connection = NULL;
     }

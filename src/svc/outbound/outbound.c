@@ -122,9 +122,10 @@ static void on_control(struct control_event *event)
         LOG(LOG_ERROR, "outbound.control-failed", LOG_INT("message", event->type), LOG_ERR(r));
 }
 
+/* The store ends as well: results cannot be settled any more, so nobody is told QUIT. */
 static void on_orphaned(void)
 {
-    drain(0);
+    loop_stop();
 }
 
 static int start(struct settings *settings, unsigned slot)

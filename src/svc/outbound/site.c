@@ -55,6 +55,7 @@ struct connection *connection_new(void)
     struct connection *c = xcalloc(1, sizeof(*c));
 
     list_init(&c->link);
+    c->client.stream.watch.fd = -1; /* nothing to close until it is opened */
     sites.connections++;
     return c;
 }
@@ -71,11 +72,10 @@ static struct connection *pop_idle(struct site *s)
 
 void sites_done(void)
 {
-    struct list *link;
-
-    while ((link = sites.all.next) != &sites.all) {
+    for (struct list *link = sites.all.next; link != &sites.all;) {
         struct site *s = CONTAINER_OF(link, struct site, link);
         struct connection *c;
+        link = link->next;
         while ((c = pop_idle(s)) != NULL)
             connection_free(c);
         ASSERT(s->users == 0);

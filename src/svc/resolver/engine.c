@@ -168,12 +168,12 @@ static void on_timeout(struct loop_timer *t)
 static void delete_context(struct context *c)
 {
     struct dns_answer answer = failure(STR("the settings changed meanwhile"));
-    struct list *link;
 
     loop_watch_remove(&c->watch);
     ub_ctx_delete(c->ub);
-    while ((link = list_pop(&c->queries)) != NULL) {
-        struct query *q = CONTAINER_OF(link, struct query, link);
+    for (struct list *it = c->queries.next; it != &c->queries;) {
+        struct query *q = CONTAINER_OF(it, struct query, link);
+        it = it->next;
         c->engine->under_way--;
         give_answer(q, &answer);
         free(q);

@@ -40,7 +40,7 @@ KINDS = {('outbound',): 6, ('store',): 3, ('resolver',): 2, ('master',): 2, ('al
 # Only these end the worker, and so may cut connections.
 FATAL = {'outbound', 'master', 'all', 'power cut'}
 NEEDED = {'store', 'resolver', 'outbound', 'inbound'}
-BACKLOG_MAX = 60
+BACKLOG_MAX, REFUSED_A_ROUND = 60, 20
 SETTLE_SECONDS = 90
 # A slow disk keeps results on their way for longer.
 SYNC_DELAYS_US = (0, 0, 2000, 20000)
@@ -287,11 +287,9 @@ class Relay:
 
     def _has_backlog(self):
         """The queue is to be busy, and to be empty soon after the end."""
-        return self._sent - len(self.sink.poll().arrived) > BACKLOG_MAX + 20 * self._refused()
-
-    def _refused(self):
-        """Those that never arrive, roughly: what a round costs."""
-        return len(self.kills)
+        # Those that are refused while the server is down never arrive.
+        allowed = BACKLOG_MAX + REFUSED_A_ROUND * len(self.kills)
+        return self._sent - len(self.sink.poll().arrived) > allowed
 
     def __enter__(self):
         self.server.init()

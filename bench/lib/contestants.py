@@ -1,8 +1,8 @@
 """The servers that are measured, all with the same face: start, port, meter, stop.
 
 Hikyaku runs with its defaults; only relaying is allowed and the limits on connections are raised,
-as they are for the others. Both hold what they accept (hold route; static:HOLD), which is the least
-they can do, or relay it to a sink of their own, over as many connections as Hikyaku would. For local
+as they are for the others. It and Postfix hold what they accept, which is the least they can do, or
+relay it to a sink of their own, over as many connections as Hikyaku makes by itself. For local
 delivery it hands over to Dovecot's LMTP server, unpacked too: Dovecot insists on its paths, so it
 runs in a mount namespace of its own in which /usr shows its files over the machine's.
 """
@@ -132,11 +132,11 @@ class Hikyaku:
         settings = {'smtp.relay_networks': '["127.0.0.0/8"]',
                     'smtp.max_connections_per_address': str(CONNECTIONS_MAX),
                     'submit.spool_dir': '""', **(settings or {})}
-        self.meter = Meter('hikyaku')
         self.has_users, self.preload = has_users, preload
         self.server = hikyaku.Server(settings=settings, config=config, domain=LOCAL_DOMAIN,
                                      binary=BINARY)
         self.server.env.pop('HIKYAKU_TEST_CLOCK')
+        self.meter = Meter(self.server.dir.name)  # one for each, however many run
 
     @property
     def port(self):
@@ -175,13 +175,13 @@ class RelayingHikyaku(Hikyaku):
     """Hikyaku that finds its sink by MX and relays everything to it."""
     delivers_before_reply = False
 
-    def __init__(self, sink_program):
+    def __init__(self, sink_program, settings=None):
         self.sink = Sink(sink_program)
         records = f'"{SINK_DOMAIN} 60 MX 10 mx.{SINK_DOMAIN}", "mx.{SINK_DOMAIN} 60 A 127.0.0.1"'
         super().__init__(config='', settings={
             'outbound.port': str(self.sink.port), 'outbound.private_networks': '["127.0.0.0/8"]',
             'resolver.local_records': f'[{records}]', 'resolver.forwarders': '["127.0.0.1@9"]',
-            'resolver.trust_anchor_file': '""'})
+            'resolver.trust_anchor_file': '""', **(settings or {})})
 
     def delivered(self):
         """Messages that the sink has."""
@@ -197,7 +197,7 @@ class CrowdedHikyaku(RelayingHikyaku):
     """A relaying Hikyaku with messages in its queue that wait for other destinations."""
 
     def __init__(self, sink_program, waiting):
-        super().__init__(sink_program)
+        super().__init__(sink_program, {'store.max_queue_messages': str(growth.QUEUE_MAX)})
         self.waiting, self.found = waiting, {}
         self.name = growth.name_of(waiting)
 

@@ -14,6 +14,7 @@ import time
 
 COUNTS = (1000, 100000, 2000000)  # messages that wait
 SECONDS = 30                      # at most, for one run
+QUEUE_MAX = 2500000  # the server's limit, above what waits and what is under way
 PER_DESTINATION = 100
 SENDERS = 5000
 BODY_BYTES = 4096
@@ -58,7 +59,8 @@ def fill(folder, count):
     per = max(1, DAY_MS // 2 * IDS_PER_MS // count)
     values = {'n': count, 'now': now, 'day': DAY_MS, 'per': per, 'segment': SEGMENT,
               'first': (now - DAY_MS - IDS_SINCE_MS) * IDS_PER_MS, 'bytes': BODY_BYTES,
-              'summary': SUMMARY_BYTES, 'senders': SENDERS, 'dest': max(1, count // PER_DESTINATION)}
+              'summary': SUMMARY_BYTES, 'senders': SENDERS,
+              'dest': max(1, count // PER_DESTINATION)}
     owner = path.stat()
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         for pragma in ('journal_mode = OFF', 'synchronous = OFF', 'cache_size = -1000000'):

@@ -66,6 +66,8 @@ class Bench:
             raise PeerMissing(f'the generator failed: {run.stderr.strip()[-300:]}')
         result = json.loads(run.stdout)
         result['said'] = run.stderr.strip()[-300:]
+        if result['messages'] == 0:
+            raise PeerMissing(f'nothing was accepted: {result["said"]}')
         return result
 
     def measure(self, server, row, domain, to_the_end=False):

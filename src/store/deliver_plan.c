@@ -334,7 +334,9 @@ static int put_in_queue(struct plan *p)
     int r = buf_status(&p->rows);
     if (r < 0)
         return r;
-    if (p->store->queue_messages >= s->store_max_queue_messages)
+    /* A notice takes the place of what it is about. */
+    bool is_notice = q->sender.len == 0 && q->peer.len == 0;
+    if (!is_notice && p->store->queue_messages >= s->store_max_queue_messages)
         return job_fail(p->job, -EBUSY, "the queue is full (store.max_queue_messages)");
     int64_t changed =
         db_run(p->job->db,

@@ -39,8 +39,8 @@ int queue_wake_destination(struct job *job, const struct settings *settings, str
 {
     int64_t rows = db_run(
         job->db,
-        "INSERT INTO destination(name, state, due, failures, since, last_attempt, status, why)"
-        " VALUES(?1, 0, ?2, 0, 0, 0, '', '')"
+        "INSERT INTO destination(name, state, lease, due, failures, since, last_attempt, status,"
+        " why) VALUES(?1, 0, 0, ?2, 0, 0, 0, '', '')"
         " ON CONFLICT(name) DO UPDATE SET"
         " state = CASE WHEN destination.state = 1 AND destination.failures > 0 THEN 1 ELSE 0 END,"
         " due = CASE WHEN destination.state = 0 OR destination.failures = 0 THEN excluded.due"

@@ -116,7 +116,12 @@ static void result(uint64_t id, uint32_t n, enum queue_verdict verdict, const ch
 
 static void lay_down(const char *destination, bool is_down)
 {
+    char sql[200];
+    (void)snprintf(sql, sizeof(sql),
+                   "SELECT COALESCE(MAX(lease), 0) FROM destination WHERE name = '%s'",
+                   destination);
     struct queue_closed d = {.name = str_from_c(destination),
+                             .lease = (uint64_t)get_int(sql),
                              .is_down = is_down,
                              .status = STR("4.4.1"),
                              .why = STR("connection refused"),

@@ -33,6 +33,7 @@ void queue_put_opened(struct buf *out, const struct queue_opened *o)
     for (size_t i = 0; i < o->count; i++) {
         buf_put_lp(out, o->destinations[i].name);
         buf_put_u32(out, o->destinations[i].failures);
+        buf_put_u64(out, o->destinations[i].lease);
     }
 }
 
@@ -47,6 +48,7 @@ int queue_get_opened(struct cursor *c, struct arena *arena, struct queue_opened 
     for (size_t i = 0; i < out->count; i++) {
         out->destinations[i].name = cursor_lp(c);
         out->destinations[i].failures = cursor_u32(c);
+        out->destinations[i].lease = cursor_u64(c);
     }
     return cursor_finish(c);
 }
@@ -156,6 +158,7 @@ int queue_get_result(struct cursor *c, struct arena *arena, struct queue_result 
 void queue_put_closed(struct buf *out, const struct queue_closed *d)
 {
     buf_put_lp(out, d->name);
+    buf_put_u64(out, d->lease);
     buf_put_u8(out, d->is_down);
     buf_put_lp(out, d->status);
     buf_put_lp(out, str_sub(d->why, 0, QUEUE_REPLY_MAX_BYTES));
@@ -167,6 +170,7 @@ void queue_put_closed(struct buf *out, const struct queue_closed *d)
 int queue_get_closed(struct cursor *c, struct queue_closed *out)
 {
     out->name = cursor_lp(c);
+    out->lease = cursor_u64(c);
     out->is_down = cursor_u8(c) != 0;
     out->status = cursor_lp(c);
     out->why = str_sub(cursor_lp(c), 0, QUEUE_REPLY_MAX_BYTES);

@@ -72,6 +72,7 @@ struct queue_opened {
     struct queue_destination {
         struct str name;
         uint32_t failures; /* attempts in a row that found it down */
+        uint64_t lease;    /* for queue.close */
     } * destinations;
     size_t count;
 };
@@ -136,6 +137,7 @@ MUST_CHECK int queue_get_result(struct cursor *c, struct arena *arena, struct qu
 /* queue.close: the worker lays a destination down. -> nothing */
 struct queue_closed {
     struct str name;
+    uint64_t lease;        /* that queue.open gave */
     bool is_down;          /* it could not be reached: all its mail waits */
     struct str status;     /* "4.4.1" */
     struct str why;        /* for people */

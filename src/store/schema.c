@@ -83,11 +83,12 @@ static const char *const main_steps[] = {
     "CREATE INDEX recipient_order ON recipient(destination, state, due);"
     "CREATE INDEX recipient_report ON recipient(queue) WHERE report <> 0;"
     /* One row per destination with something to do. state: enum queue_destination_state. */
-    "CREATE TABLE destination(name TEXT PRIMARY KEY, state INTEGER NOT NULL, due BIGINT NOT NULL,"
+    "CREATE TABLE destination(name TEXT PRIMARY KEY, state INTEGER NOT NULL,"
+    " lease BIGINT NOT NULL, due BIGINT NOT NULL,"
     " failures INTEGER NOT NULL, since BIGINT NOT NULL, last_attempt BIGINT NOT NULL,"
     " status TEXT NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX destination_order ON destination(state, due);"
-    "INSERT INTO destination SELECT DISTINCT destination, 1, 0, 0, 0, 0, '', '' FROM recipient;"
+    "INSERT INTO destination SELECT DISTINCT destination, 1, 0, 0, 0, 0, 0, '', '' FROM recipient;"
     /* Addresses that were refused for good, again and again: is_active from queue.suppress_after on
      * until expires. */
     "CREATE TABLE suppression(address TEXT PRIMARY KEY, failures INTEGER NOT NULL,"

@@ -43,7 +43,7 @@ static int give_back(struct job *job, struct str name)
 static int next_abandoned(struct job *job, const struct map *held, struct buf *last)
 {
     struct db_stmt *stmt = db_query(job->db,
-                                    "SELECT name FROM destination WHERE state = 2 AND name > ?1"
+                                    "SELECT name FROM destination WHERE +state = 2 AND name > ?1"
                                     " ORDER BY name",
                                     DB_TEXT(buf_str(last)));
     int r;
@@ -95,7 +95,8 @@ static int open_some(struct job *job, const char *sql, uint32_t max, struct queu
     while ((r = db_step(stmt)) > 0)
         o->destinations[o->count++] =
             (struct queue_destination){.name = arena_str(&job->arena, db_column_text(stmt, 0)),
-                                       .failures = (uint32_t)db_column_int(stmt, 1)};
+                                       .failures = (uint32_t)db_column_int(stmt, 1),
+                                       .lease = (uint64_t)db_column_int(stmt, 2)};
     return r;
 }
 
@@ -128,15 +129,15 @@ int verb_queue_open(struct store *store, struct job *job)
         return -EBADMSG;
     o.destinations = arena_alloc(&job->arena, QUEUE_DESTINATIONS_MAX * sizeof(o.destinations[0]));
     int r = open_some(job,
-                      "UPDATE destination SET state = 2 WHERE name IN (SELECT name FROM destination"
-                      " WHERE state = 1 AND due <= ?2 ORDER BY due LIMIT ?1)"
-                      " RETURNING name, failures",
+                      "UPDATE destination SET state = 2, lease = lease + 1 WHERE name IN (SELECT"
+                      " name FROM destination WHERE state = 1 AND due <= ?2 ORDER BY due LIMIT ?1)"
+                      " RETURNING name, failures, lease",
                       waiting, &o);
     if (r == 0)
         r = open_some(job,
-                      "UPDATE destination SET state = 2 WHERE name IN (SELECT name FROM destination"
-                      " WHERE state = 0 AND ?2 >= 0 ORDER BY due LIMIT ?1)"
-                      " RETURNING name, failures",
+                      "UPDATE destination SET state = 2, lease = lease + 1 WHERE name IN (SELECT"
+                      " name FROM destination WHERE state = 0 AND ?2 >= 0 ORDER BY due LIMIT ?1)"
+                      " RETURNING name, failures, lease",
                       ready, &o);
     if (r == 0)
         r = find_next(job, &o);
@@ -325,13 +326,24 @@ static int trace_waiting(struct job *job, const struct queue_closed *d, int64_t 
     return r;
 }
 
+static int forget(struct job *job, struct str name)
+{
+    return changed(db_run(job->db, "DELETE FROM destination WHERE name = ?1", DB_TEXT(name)));
+}
+
 static int close_down(struct store *store, struct job *job, const struct queue_closed *d)
 {
-    int64_t failures = 0;
-    int r = db_get_int(job->db, &failures,
-                       "SELECT failures FROM destination WHERE name = ?1 AND state = 2",
+    int64_t failures = 0, n = 0;
+    int r = db_get_int(job->db, &n,
+                       "SELECT n FROM recipient WHERE destination = ?1 AND state IN (0, 1) LIMIT 1",
                        DB_TEXT(d->name));
 
+    /* All its mail has come to an end: nobody asks for it any more. */
+    if (r == 0)
+        return forget(job, d->name);
+    if (r > 0)
+        r = db_get_int(job->db, &failures, "SELECT failures FROM destination WHERE name = ?1",
+                       DB_TEXT(d->name));
     if (r <= 0)
         return r;
     int64_t next_ms = job->now_ms + queue_pause_ms(store->settings, (uint32_t)failures);
@@ -365,8 +377,7 @@ static int close_up(struct job *job, const struct queue_closed *d)
     if (r < 0)
         return r;
     if (r == 0)
-        return changed(
-            db_run(job->db, "DELETE FROM destination WHERE name = ?1", DB_TEXT(d->name)));
+        return forget(job, d->name);
     if (d->not_before_ms > job->now_ms) {
         state = QUEUE_DESTINATION_WAITING;
         due = MAX(due, d->not_before_ms);
@@ -389,9 +400,10 @@ int verb_queue_close(struct store *store, struct job *job)
 
     int r = queue_get_closed(&c, &d);
     if (r == 0)
-        r = db_get_int(job->db, &is_open, "SELECT 1 FROM destination WHERE name = ?1 AND state = 2",
-                       DB_TEXT(d.name));
-    /* Said twice, because the first answer was lost. */
+        r = db_get_int(job->db, &is_open,
+                       "SELECT 1 FROM destination WHERE name = ?1 AND state = 2 AND lease = ?2",
+                       DB_TEXT(d.name), DB_INT(d.lease));
+    /* Said twice, because the first answer was lost; it may be in other hands by now. */
     if (r <= 0)
         return r;
     r = changed(db_run(job->db,

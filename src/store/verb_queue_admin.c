@@ -26,7 +26,7 @@ static int changed(int64_t rows)
 /* ?1 ?2: behind this row; ?3: up to this message; ?4 sender, ?5 recipient, ?6 domain, ?7 state + 1
  */
 #define ROW_WHERE                                                                                  \
-    " AND (r.queue > ?1 OR (r.queue = ?1 AND r.n > ?2)) AND r.queue <= ?3"                         \
+    " AND (+r.queue > ?1 OR (+r.queue = ?1 AND r.n > ?2)) AND +r.queue <= ?3"                      \
     " AND (?5 = '' OR r.address = ?5) AND (?7 = 0 OR r.state = ?7 - 1)"
 #define ROW_SENDER " AND (?4 = '' OR q.sender = CASE WHEN ?4 = '<>' THEN '' ELSE ?4 END)"
 #define ROW_DOMAIN                                                                                 \
@@ -38,7 +38,7 @@ static int changed(int64_t rows)
 /* Each begins with the index that serves it best. */
 static const char by_message[] =
     ROW_COLUMNS " FROM recipient r JOIN queue q ON q.id = r.queue" ROW_TABLES
-                " WHERE r.queue >= ?1" ROW_WHERE ROW_SENDER ROW_DOMAIN ROW_ORDER;
+                " WHERE r.queue >= ?1 AND r.queue <= ?3" ROW_WHERE ROW_SENDER ROW_DOMAIN ROW_ORDER;
 static const char by_sender[] = ROW_COLUMNS
     " FROM queue q JOIN recipient r ON r.queue = q.id" ROW_TABLES
     " WHERE q.sender = CASE WHEN ?4 = '<>' THEN '' ELSE ?4 END" ROW_WHERE ROW_DOMAIN ROW_ORDER;
@@ -201,7 +201,8 @@ static int act(struct store *store, struct job *job, enum queue_action action,
     bool is_waiting = t->state == QUEUE_READY || t->state == QUEUE_DEFERRED;
     int r = 0;
 
-    if (t->state == QUEUE_DONE)
+    /* What is being sent right now may have arrived already. */
+    if (t->state == QUEUE_DONE || t->state == QUEUE_LEASED)
         return 0;
     switch (action) {
     case QUEUE_ACT_RETRY:

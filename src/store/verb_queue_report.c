@@ -12,10 +12,15 @@
 #include "store/verbs.h"
 
 enum {
-    ALARMS_MAX = 100,      /* of one call */
+    ALARMS_MAX = 100, /* messages of one call */
+    ROWS_PER_PAGE = 100,
+    ROWS_PER_CALL = 1000, /* recipients, about: a message is not cut */
+    /* Addresses, and the destination's reason with each. */
+    PAGE_ARENA_BYTES = 1024 * 1024,
     REPORTS_MAX = 20,      /* messages of one call */
     SETTLE_MS = 30 * 1000, /* how long a report waits for the other recipients' first attempts */
     LOOK_AGAIN_MS = 3600 * 1000,
+    LOOK_SOON_MS = 60 * 1000, /* at what is being sent right now */
 };
 
 static int changed(int64_t rows)
@@ -36,45 +41,46 @@ struct aged_recipient {
     uint32_t n;
     unsigned notify;
     bool is_waiting; /* neither held nor in the worker's hands */
+    bool is_leased;
     bool has_report;
     struct str address;
     struct str reply, status; /* its own, or the destination's */
 };
 
-static int list_recipients(struct job *job, uint64_t id, struct aged_recipient **out, size_t *count)
+/* Up to ROWS_PER_PAGE recipients behind `after`; texts live in the page's arena. */
+struct page {
+    struct arena arena;
+    struct aged_recipient *list;
+    size_t count;
+};
+
+static int read_page(struct job *job, uint64_t id, int64_t after, struct page *page)
 {
-    size_t room = 0;
-    struct aged_recipient *list = NULL;
     struct db_stmt *stmt =
         db_query(job->db,
                  "SELECT r.n, r.notify, r.state, r.report, r.address, r.reply, r.status, d.why,"
                  " d.status FROM recipient r LEFT JOIN destination d ON d.name = r.destination"
-                 " WHERE r.queue = ?1 AND r.state <> 4",
-                 DB_INT(id));
+                 " WHERE r.queue = ?1 AND r.n > ?2 AND r.state <> 4 ORDER BY r.n LIMIT ?3",
+                 DB_INT(id), DB_INT(after), DB_INT(ROWS_PER_PAGE));
     int r;
 
-    *count = 0;
+    arena_done(&page->arena);
+    page->count = 0;
+    page->list = arena_alloc(&page->arena, ROWS_PER_PAGE * sizeof(page->list[0]));
     while ((r = db_step(stmt)) > 0) {
-        if (*count == room) {
-            struct aged_recipient *more = arena_alloc(&job->arena, 2 * (room + 8) * sizeof(*more));
-            for (size_t i = 0; i < *count; i++)
-                more[i] = list[i];
-            list = more;
-            room = 2 * (room + 8);
-        }
         int64_t state = db_column_int(stmt, 2);
         bool has_reply = db_column_text(stmt, 5).len > 0;
-        list[(*count)++] = (struct aged_recipient){
+        page->list[page->count++] = (struct aged_recipient){
             .n = (uint32_t)db_column_int(stmt, 0),
             .notify = (unsigned)db_column_int(stmt, 1),
             .is_waiting = state == QUEUE_READY || state == QUEUE_DEFERRED,
+            .is_leased = state == QUEUE_LEASED,
             .has_report = db_column_int(stmt, 3) != 0,
-            .address = arena_str(&job->arena, db_column_text(stmt, 4)),
-            .reply = arena_str(&job->arena, db_column_text(stmt, has_reply ? 5 : 7)),
-            .status = arena_str(&job->arena, db_column_text(stmt, has_reply ? 6 : 8)),
+            .address = arena_str(&page->arena, db_column_text(stmt, 4)),
+            .reply = arena_str(&page->arena, db_column_text(stmt, has_reply ? 5 : 7)),
+            .status = arena_str(&page->arena, db_column_text(stmt, has_reply ? 6 : 8)),
         };
     }
-    *out = list;
     return r;
 }
 
@@ -121,23 +127,39 @@ static int warn(struct job *job, const struct aged *m, const struct aged_recipie
                           DB_TEXT(to->status), DB_TEXT(to->reply)));
 }
 
-static int look_at(struct job *job, const struct aged *m)
+/* What is left after its time is held, or on its way right now: its result decides. */
+static int set_alarm(struct job *job, const struct aged *m, bool was_leased)
 {
     bool is_over = job->now_ms >= m->expires_ms;
-    struct aged_recipient *list = NULL;
-    size_t count = 0;
-    bool is_gone;
-
-    int r = list_recipients(job, m->id, &list, &count);
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        if (list[i].is_waiting)
-            r = is_over ? expire(job, m, &list[i]) : warn(job, m, &list[i]);
-    }
-    /* What is left after its time is held, or on its way right now: its result decides. */
     int64_t next_ms = is_over ? job->now_ms + LOOK_AGAIN_MS : m->expires_ms;
+
+    if (is_over && was_leased)
+        next_ms = MIN(next_ms, job->now_ms + LOOK_SOON_MS);
+    return changed(db_run(job->db, "UPDATE queue SET alarm = ?2 WHERE id = ?1", DB_INT(m->id),
+                          DB_INT(next_ms)));
+}
+
+static int look_at(struct job *job, const struct aged *m, struct page *page, size_t *rows)
+{
+    bool is_over = job->now_ms >= m->expires_ms, was_leased = false, is_gone;
+    int64_t after = -1;
+    int r;
+
+    do {
+        r = read_page(job, m->id, after, page);
+        for (size_t i = 0; r == 0 && i < page->count; i++) {
+            const struct aged_recipient *to = &page->list[i];
+            after = to->n;
+            was_leased |= to->is_leased;
+            if (is_over && to->is_waiting)
+                r = expire(job, m, to);
+            else if (!is_over && (to->is_waiting || to->is_leased))
+                r = warn(job, m, to);
+        }
+        *rows += page->count;
+    } while (r == 0 && page->count == ROWS_PER_PAGE);
     if (r == 0)
-        r = changed(db_run(job->db, "UPDATE queue SET alarm = ?2 WHERE id = ?1", DB_INT(m->id),
-                           DB_INT(next_ms)));
+        r = set_alarm(job, m, was_leased);
     return r < 0 ? r : queue_remove_if_empty(job, m->id, &is_gone);
 }
 
@@ -145,10 +167,12 @@ static int look_at(struct job *job, const struct aged *m)
 int verb_queue_alarms(struct store *store, struct job *job)
 {
     struct aged *list = arena_alloc(&job->arena, ALARMS_MAX * sizeof(list[0]));
-    size_t count = 0;
+    size_t count = 0, done = 0, rows = 0;
+    struct page page = {.count = 0};
     int r;
 
     (void)store;
+    arena_init(&page.arena, PAGE_ARENA_BYTES);
     struct db_stmt *stmt = db_query(job->db,
                                     "SELECT id, sender, flags, expires FROM queue WHERE"
                                     " alarm <= ?1 ORDER BY alarm LIMIT ?2",
@@ -158,9 +182,10 @@ int verb_queue_alarms(struct store *store, struct job *job)
                                       .sender = arena_str(&job->arena, db_column_text(stmt, 1)),
                                       .flags = (unsigned)db_column_int(stmt, 2),
                                       .expires_ms = db_column_int(stmt, 3)};
-    for (size_t i = 0; r == 0 && i < count; i++)
-        r = look_at(job, &list[i]);
-    buf_put_u8(&job->reply, count == ALARMS_MAX);
+    for (; r == 0 && done < count && rows < ROWS_PER_CALL; done++)
+        r = look_at(job, &list[done], &page, &rows);
+    arena_done(&page.arena);
+    buf_put_u8(&job->reply, done < count || count == ALARMS_MAX);
     return r;
 }
 

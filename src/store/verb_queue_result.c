@@ -138,6 +138,9 @@ static int note_deferred(struct outcome *o, const struct queue_result_recipient 
     int64_t next_ms = o->job->now_ms + queue_pause_ms(o->store->settings, o->row.attempts);
     bool is_held = o->row.state == QUEUE_HELD;
 
+    /* Told twice, because the first answer was lost. */
+    if (o->row.state != QUEUE_LEASED && !is_held)
+        return 0;
     if (o->job->now_ms >= o->expires_ms)
         return note_failed(o, to);
     size_t at = trace_attempt(o, "deferred", to);

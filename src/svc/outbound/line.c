@@ -309,7 +309,7 @@ static int have_connection(struct line *l)
     }
     if (l->connection != NULL)
         return 1;
-    return l->job->is_down ? 0 : connect_line(l);
+    return l->job->is_down || l->is_over ? 0 : connect_line(l);
 }
 
 static int deliver_shares(struct line *l, const struct queue_message *m)
@@ -326,6 +326,7 @@ static int deliver_shares(struct line *l, const struct queue_message *m)
         struct queue_message share = share_of(m, at, r > 0 ? recipients_max(l) : m->count);
         if (r < 0)
             break;
+        l->is_over |= r == 0;
         r = r > 0 ? deliver(l, &share, &arena) : tell_returned(l, &share, &arena);
         at += share.count;
     }
@@ -340,7 +341,7 @@ int line_run(struct line *l)
 
     int r = connect_line(l);
     arena_init(&arena, BATCH_ARENA_BYTES);
-    while (r > 0) {
+    while (r > 0 && !l->is_over) {
         arena_done(&arena);
         r = line_take(l, &arena, &batch);
         if (r > 0 && batch.has_more && site_has_room(l->job->site))

@@ -17,6 +17,7 @@ enum { LINE_BATCH_MAX = 20 /* messages */, LINE_COME_BACK_MS = 5 * 1000 };
 struct job_of_destination {
     struct list link;
     char *name;
+    uint64_t lease; /* of the store */
     bool is_probing;
     const struct settings *settings;
     struct arena arena; /* of the target */
@@ -41,6 +42,7 @@ struct line {
     struct buf reply; /* of queue.take: the batch lies in it */
     struct buf tried;
     uint32_t batch_size;
+    bool is_over;   /* it has no connection and gets none: what is left goes back */
     bool is_reused; /* the connection has carried something before, maybe for others */
 };
 

@@ -213,8 +213,9 @@ static uint8_t notice_flags(const struct notice *n)
 {
     bool is_utf8 = n->to.is_utf8 || n->needs.is_smtputf8;
 
-    return (uint8_t)(DELIVER_NOTICE | (n->needs.is_8bit ? DELIVER_8BIT : 0) |
-                     (is_utf8 ? DELIVER_SMTPUTF8 : 0));
+    /* What postmaster cannot be told is told nobody: there the chain ends. */
+    return (uint8_t)((n->is_for_postmaster ? 0 : DELIVER_NOTICE) |
+                     (n->needs.is_8bit ? DELIVER_8BIT : 0) | (is_utf8 ? DELIVER_SMTPUTF8 : 0));
 }
 
 /* Yields. 0 or negative errno. */

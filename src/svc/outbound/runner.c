@@ -77,6 +77,7 @@ void runner_note_busy(struct job_of_destination *d, int64_t until_ms)
 static void lay_down(struct job_of_destination *d)
 {
     struct queue_closed closed = {.name = str_from_c(d->name),
+                                  .lease = d->lease,
                                   .is_down = d->is_down,
                                   .status = str_from_c(d->status),
                                   .why = str_from_c(d->why),
@@ -234,6 +235,7 @@ int runner_start(const struct queue_destination *from)
     struct job_of_destination *d = xcalloc(1, sizeof(*d));
 
     d->name = str_dup(from->name);
+    d->lease = from->lease;
     d->is_probing = from->failures > 0;
     d->settings = worker.settings;
     d->begun_ms = clock_real_ms();

@@ -102,7 +102,9 @@ static int open_due(int64_t *out_next_ms)
     arena_init(&arena, OPENED_ARENA_BYTES);
     buf_put_u32(&args, ready);
     buf_put_u32(&args, waiting);
-    int r = worker_call(STORE_QUEUE_OPEN, &args, &reply);
+    /* Not repeated: what it opened, if its answer was lost, is given back by queue.begin. */
+    int r = rpc_call(&worker.store.client, STORE_QUEUE_OPEN, buf_str(&args),
+                     clock_mono_ms() + WORKER_CALL_WAIT_MS, &reply);
     struct cursor c = cursor_from(buf_str(&reply));
     if (r == 0)
         r = queue_get_opened(&c, &arena, &opened);
@@ -153,6 +155,16 @@ static int wait_for_news(int64_t next_ms)
     return r == -ECANCELED ? r : 0;
 }
 
+/* Tries again, after telling the store what is really in our hands. Yields. 0 or -ECANCELED. */
+static int recover_from(int error)
+{
+    scheduler.must_begin = true;
+    if (error != -EPIPE)
+        LOG(LOG_ERROR, "outbound.queue-unreadable", LOG_ERR(error),
+            LOG_C("hint", "mail to other servers waits; look at the store's log"));
+    return fiber_sleep_until(clock_mono_ms() + (error == -EPIPE ? WAIT_MIN_MS : SWEEP_EVERY_MS));
+}
+
 static void run_scheduler(void *arg)
 {
     int64_t next_ms = 0;
@@ -160,16 +172,16 @@ static void run_scheduler(void *arg)
 
     (void)arg;
     while (r >= 0 && !worker.is_draining) {
+        bool had_room = room() > 0;
         r = scheduler.must_begin ? begin() : 0;
         if (r == 0)
             r = open_due(&next_ms);
         if (r < 0 && r != -ECANCELED) {
-            LOG(LOG_ERROR, "outbound.queue-unreadable", LOG_ERR(r),
-                LOG_C("hint", "mail to other servers waits; look at the store's log"));
-            r = fiber_sleep_until(clock_mono_ms() + SWEEP_EVERY_MS);
+            r = recover_from(r);
             continue;
         }
-        if (r == 0)
+        /* What is ready and found no room is no news. */
+        if (r == 0 && had_room)
             r = wait_for_news(next_ms);
         if (r >= 0 && room() == 0)
             r = wait_for_room();

@@ -25,6 +25,7 @@ static const struct {
     {ENOBUFS, "4.3.2", "this machine is short of memory"},
     {EIO, "4.3.0", "the message cannot be read from the disk"},
     {EBADMSG, "4.3.0", "the stored message is damaged"},
+    {ENOENT, "4.3.0", "the message was taken out of the queue"},
     {ECANCELED, "4.3.2", "this server is stopping"},
 };
 
@@ -120,19 +121,28 @@ struct queue_result_recipient verdict_of(const struct smtp_client_reply *reply, 
     };
 }
 
+/* The text could not be had from our own store, or nothing was asked of the peer. */
+static bool is_our_own(const struct smtp_client_reply *reply)
+{
+    static const int own[] = {ECANCELED, EBADMSG, EIO, ENOENT, EINVAL};
+
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        if (reply->error == -own[i])
+            return true;
+    }
+    return reply->is_local;
+}
+
 bool verdict_may_try_next(const struct smtp_client_reply *reply)
 {
-    if (reply->is_local || reply->error == -ECANCELED)
+    if (is_our_own(reply))
         return false;
-    if (reply->code == 0)
-        return reply->stage != SMTP_CLIENT_BODY && reply->error != -EBADMSG && reply->error != -EIO;
-    return reply->code == 421 && reply->stage != SMTP_CLIENT_BODY;
+    return (reply->code == 0 || reply->code == 421) && reply->stage != SMTP_CLIENT_BODY;
 }
 
 bool verdict_blames_server(const struct smtp_client_reply *reply)
 {
-    if (reply->is_local || reply->error == -ECANCELED || reply->error == -EBADMSG ||
-        reply->error == -EIO)
+    if (is_our_own(reply))
         return false;
     return reply->code == 0 || reply->code == 421 ||
            (reply->stage == SMTP_CLIENT_MAIL && reply->code >= 400 && reply->code < 500);

@@ -11,11 +11,14 @@ enum { RETRY_MS = 100 };
 
 struct worker worker;
 
-/* Whether the answer was lost, or there was nobody to ask, and the request is to be repeated. */
-static bool is_lost(int r)
+/* Whether the answer was lost, there was nobody to ask, or the disk could not take it now, and the
+ * request is to be repeated. A text that cannot be read is another matter. */
+static bool is_lost(enum store_verb verb, int r)
 {
-    return r == -EPIPE || r == -ETIMEDOUT || r == -ENOBUFS || r == -EBUSY || r == -EIO ||
-           r == -ENOSPC;
+    bool is_disk = r == -EIO || r == -ENOSPC || r == -EROFS;
+
+    return r == -EPIPE || r == -ETIMEDOUT || r == -ENOBUFS || r == -EBUSY ||
+           (is_disk && verb != STORE_QUEUE_READ);
 }
 
 static int wait_a_little(void)
@@ -32,7 +35,7 @@ int worker_call(enum store_verb verb, const struct buf *args, struct buf *out_re
     for (;;) {
         r = rpc_call(&worker.store.client, (uint16_t)verb, buf_str(args),
                      clock_mono_ms() + WORKER_CALL_WAIT_MS, out_reply);
-        if (!is_lost(r))
+        if (!is_lost(verb, r))
             return r;
         r = wait_a_little();
         if (r == -ECANCELED)
@@ -81,7 +84,7 @@ int worker_call_settle(struct worker_call *c)
     if (c->call.is_started)
         r = rpc_finish(&c->call, clock_mono_ms() + WORKER_CALL_WAIT_MS);
     c->is_pending = false;
-    if (!is_lost(r))
+    if (!is_lost(c->verb, r))
         return r;
     r = wait_a_little();
     return r == -ECANCELED ? r : worker_call(c->verb, &c->args, &c->reply);

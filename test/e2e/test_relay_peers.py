@@ -1,0 +1,169 @@
+"""Mail on its way out to real mail servers: Postfix, Exim and OpenSMTPD as the hosts of a domain.
+
+What they offer differs, so each way of handing a letter over meets somebody who did not write it:
+Postfix takes BDAT and DSN, Exim BDAT without DSN, OpenSMTPD DATA and DSN.
+"""
+import email
+import email.policy
+import re
+
+import pytest
+
+from hikyaku import Server, until
+from peers import Exim, OpenSmtpd, PeerMissing, Postfix
+from relay import queue_is_empty, sender_settings, submit
+
+MX = ('elsewhere.example 60 MX 10 mx.elsewhere.example',
+      'mx.elsewhere.example 60 A 127.0.0.1')
+REFUSED = 'nobody@elsewhere.example'
+LARGE_BYTES = 5_000_000
+JAPANESE = 'いろはにほへと ちりぬるを\r\n\r\n　わかよたれそ つねならむ。' + '飛脚' * 150 + '\r\n'
+DOTS = '.\r\n..\r\n...\r\n.a\r\n..b\r\n \r\n. \r\n.\t\r\n\r\n.\r\nQUIT\r\n' + '.\r\n' * 5000 + \
+       'x' * 997 + '.\r\n.' + 'y' * 997 + '\r\nFrom .\r\n.\r\n'
+
+
+@pytest.fixture(scope='module', params=[Postfix, Exim, OpenSmtpd], ids=lambda p: p.package)
+def pair(request):
+    """A server, and a peer it delivers to over one connection at a time."""
+    server = Server()
+    try:
+        with request.param(server.port, domains=['elsewhere.example'], refuses=REFUSED) as peer:
+            server.settings = sender_settings(peer.port, *MX,
+                                              outbound__max_connections_per_destination=1)
+            with server:
+                yield server, peer
+    except PeerMissing as reason:
+        pytest.skip(str(reason))
+    finally:
+        server.remove()
+
+
+def letter(mark, body):
+    """A letter with every field that a server might miss, so that none is added at its end."""
+    return (f'From: taro@example.jp\r\nTo: hanako@elsewhere.example\r\nSubject: 手紙 {mark}\r\n'
+            f'Date: Tue, 24 Nov 2026 10:00:00 +0900\r\nMessage-ID: <{mark}@example.jp>\r\n'
+            'MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n'
+            f'Content-Transfer-Encoding: 8bit\r\n\r\n{body}')
+
+
+def arrived(peer, mark):
+    """The copies of a letter that are in the peer's mailbox."""
+    return [m for m in peer.messages() if f'\nMessage-ID: <{mark}@example.jp>\n'.encode() in m]
+
+
+def wait_for(peer, mark, count=1):
+    """Waits until all copies of a letter are there, and returns them."""
+    until(lambda: len(arrived(peer, mark)) >= count, 20, f'{mark} to arrive')
+    copies = arrived(peer, mark)
+    assert len(copies) == count
+    return copies
+
+
+def assert_same(copy, text):
+    """Below fields that servers put on top, the copy is the letter, its lines ended by LF."""
+    expected = text.replace('\r\n', '\n').encode()
+    is_same = copy.endswith(b'\n' + expected)
+    assert is_same, f'{len(copy)} bytes, not {len(expected)}: {copy[:3000]!r}'
+    top = copy[:-len(expected)].decode()
+    names = re.findall(r'^([A-Za-z-]+):', top, re.MULTILINE)
+    assert set(names) <= {'Return-Path', 'X-Original-To', 'Delivered-To', 'Received'}, names
+    assert names.count('Received') == 2
+
+
+def notices(server, address, count=1):
+    """The reports in the mailbox of an account, parsed, once there are `count`."""
+    until(lambda: len(server.export(address)) >= count, 20, f'a notice to {address}')
+    texts = server.export(address)
+    assert len(texts) == count
+    return [email.message_from_bytes(t, policy=email.policy.default) for t in texts]
+
+
+def report_of(notice):
+    """The machine's part of a report, as text."""
+    assert notice.get_content_type() == 'multipart/report'
+    return list(notice.iter_parts())[1].as_string()
+
+
+@pytest.mark.parametrize('mark, body', [('japanese', JAPANESE), ('dots', DOTS), ('empty', '')])
+def test_a_letter_arrives_as_it_was(pair, mark, body):
+    server, peer = pair
+    text = letter(mark, body)
+    submit(server, 'hanako@elsewhere.example', letter=text)
+    assert_same(wait_for(peer, mark)[0], text)
+    until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+def test_a_large_letter(pair):
+    server, peer = pair
+    text = letter('large', (JAPANESE + DOTS) * (LARGE_BYTES // len((JAPANESE + DOTS).encode()) + 1))
+    assert len(text.encode()) > LARGE_BYTES
+    submit(server, 'hanako@elsewhere.example', letter=text)
+    assert_same(wait_for(peer, 'large')[0], text)
+    until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+def test_several_recipients_are_one_transaction(pair):
+    server, peer = pair
+    people = [f'{name}@elsewhere.example' for name in ('hanako', 'jiro', 'saburo', 'yuki', 'ken')]
+    submit(server, people, letter=letter('several', JAPANESE))
+    copies = [c.decode() for c in wait_for(peer, 'several', len(people))]
+    found = [re.search(r'^Delivered-To: (\S+)$', c, re.MULTILINE)[1] for c in copies]
+    assert sorted(found) == sorted(people)
+    ids = {re.search(r'^Received:.*?\sid\s+([\w-]+)', c, re.MULTILINE | re.DOTALL)[1]
+           for c in copies}
+    assert len(ids) == 1, ids
+
+
+def test_a_refused_recipient_comes_back_with_their_words(pair):
+    server, peer = pair
+    server.add_account('refused@example.jp')
+    message = submit(server, ['hanako@elsewhere.example', REFUSED], sender='refused@example.jp',
+                     letter=letter('refused', JAPANESE))
+    wait_for(peer, 'refused')
+    notice = notices(server, 'refused@example.jp')[0]
+    text = next(notice.iter_parts()).get_content()
+    assert peer.refusal in text and message in text and 'hanako@' not in text
+    report = report_of(notice)
+    assert f'Final-Recipient: rfc822; {REFUSED}' in report and 'Action: failed' in report
+    assert 'Remote-MTA: dns; mx.elsewhere.example' in report and peer.refusal in report
+    assert re.search(r'^Status: 5\.\d', report, re.MULTILINE)
+    until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+def test_several_letters_over_one_connection(pair):
+    server, peer = pair
+    before = peer.connections()
+    for number in range(10):
+        submit(server, ['hanako@elsewhere.example'] + [REFUSED] * (number == 4), sender='',
+               letter=letter(f'series{number}', f'{number}\r\n.\r\n'))
+    for number in range(10):
+        wait_for(peer, f'series{number}')
+    until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+    assert peer.connections() - before <= 1
+
+
+def test_who_tells_of_the_delivery(pair):
+    """A peer with DSN is asked to tell; where there is none, we say that it went on."""
+    server, peer = pair
+    server.add_account('success@example.jp')
+    submit(server, 'hanako@elsewhere.example', sender='success@example.jp',
+           letter=letter('success', JAPANESE), mail=' RET=HDRS ENVID=QQ314159',
+           rcpt=' NOTIFY=SUCCESS ORCPT=rfc822;Hanako+2Btag@elsewhere.example')
+    wait_for(peer, 'success')
+    report = report_of(notices(server, 'success@example.jp')[0])
+    told, who = ('relayed', 'mx.example.jp') if isinstance(peer, Exim) else ('delivered', peer.hostname)
+    assert f'Action: {told}' in report
+    assert re.search(rf'^Reporting-MTA: dns; ?{re.escape(who)}$', report, re.MULTILINE), report
+    assert 'hanako@elsewhere.example' in report
+    until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+    assert len(server.export('success@example.jp')) == 1
+
+
+def test_nobody_tells_who_was_not_asked(pair):
+    server, peer = pair
+    server.add_account('silent@example.jp')
+    submit(server, ['hanako@elsewhere.example'], sender='silent@example.jp',
+           letter=letter('silent', JAPANESE), rcpt=' NOTIFY=FAILURE')
+    wait_for(peer, 'silent')
+    until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+    assert server.export('silent@example.jp') == []

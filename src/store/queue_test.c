@@ -472,6 +472,81 @@ static void administrators_see_and_change_the_queue(void **state)
     assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 1);
 }
 
+static void a_dead_destination_without_mail_is_forgotten(void **state)
+{
+    (void)state;
+    (void)send_one("x@dead.example");
+    expect_open("dead.example");
+    lay_down("dead.example", true);
+    clock_advance_ms(settings->queue_lifetime + 1000);
+    assert_int_equal(run_verb(STORE_QUEUE_ALARMS, start_args(), NULL), 0);
+    expect_open("dead.example");
+    lay_down("dead.example", true);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM destination"), 0);
+}
+
+static void a_late_close_does_not_touch_the_next_lease(void **state)
+{
+    (void)state;
+    struct queue_closed late = {.name = STR("one.example"), .lease = 1};
+
+    (void)send_one("a@one.example");
+    expect_open("one.example");
+    lay_down("one.example", false);
+    expect_open("one.example");
+    assert_int_equal(take("one.example", 10).count, 1);
+    queue_put_closed(start_args(), &late);
+    assert_int_equal(run_verb(STORE_QUEUE_CLOSE, &args, NULL), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE state = 2"), 1);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM destination WHERE state = 2"), 1);
+}
+
+static void what_is_being_sent_is_left_alone(void **state)
+{
+    (void)state;
+    struct queue_filter all = {.id = 0};
+
+    uint64_t id = send_one("a@one.example");
+    expect_open("one.example");
+    assert_int_equal(take("one.example", 10).count, 1);
+    act(QUEUE_ACT_HOLD, &all, 0);
+    act(QUEUE_ACT_BOUNCE, &all, 0);
+    act(QUEUE_ACT_DROP, &all, 0);
+    /* A deferral that is told twice counts once. */
+    result(id, 0, QUEUE_DEFER, "4.2.0");
+    result(id, 0, QUEUE_DEFER, "4.2.0");
+    assert_int_equal(get_int("SELECT attempts FROM recipient"), 1);
+}
+
+static void ages_of_many_recipients_are_looked_at_in_pages(void **state)
+{
+    static struct deliver_recipient to[1000];
+    static char locals[1000][16];
+
+    (void)state;
+    for (int m = 0; m < 4; m++) {
+        struct deliver_request q = {.message_id = id_make(&ids),
+                                    .received_ms = clock_real_ms(),
+                                    .sender = STR("taro@example.jp"),
+                                    .text = STR("text"),
+                                    .recipients = to,
+                                    .recipient_count = ARRAY_LEN(to)};
+        for (size_t i = 0; i < ARRAY_LEN(to); i++) {
+            (void)snprintf(locals[i], sizeof(locals[i]), "user%zu", i);
+            to[i] = (struct deliver_recipient){
+                .local = str_from_c(locals[i]), .domain = STR("down.example"), .is_relay = true};
+        }
+        wire_put_deliver(start_args(), &q);
+        assert_int_equal(run_verb(STORE_DELIVER, &args, NULL), 0);
+    }
+    clock_advance_ms(settings->queue_warn_after + 1000);
+    do
+        assert_int_equal(run_verb(STORE_QUEUE_ALARMS, start_args(), &reply), 0);
+    while (reply.ptr[0] != 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE report = 2"), 4000);
+    assert_int_equal(run_verb(STORE_QUEUE_REPORTS, start_args(), &reply), 0);
+}
+
 static void a_full_queue_takes_no_more(void **state)
 {
     (void)state;
@@ -543,6 +618,10 @@ int main(void)
         QUEUE_TEST(a_new_worker_gets_what_the_old_one_held),
         QUEUE_TEST(hard_bounces_suppress_an_address),
         QUEUE_TEST(administrators_see_and_change_the_queue),
+        QUEUE_TEST(a_dead_destination_without_mail_is_forgotten),
+        QUEUE_TEST(a_late_close_does_not_touch_the_next_lease),
+        QUEUE_TEST(what_is_being_sent_is_left_alone),
+        QUEUE_TEST(ages_of_many_recipients_are_looked_at_in_pages),
         QUEUE_TEST(a_full_queue_takes_no_more),
         cmocka_unit_test(fair_places_go_round),
     };

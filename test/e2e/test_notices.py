@@ -3,9 +3,12 @@ import email
 import email.policy
 
 from hikyaku import Server, until
+from relay import queue_is_empty, sender_settings, submit
 from sink import Sink
-from test_outbound import HOUR, MX_A, queue_is_empty, sender_settings, submit
 
+HOUR = 3_600_000
+MX_A = ('elsewhere.example 60 MX 10 mx.elsewhere.example',
+        'mx.elsewhere.example 60 A 127.0.0.1')
 REFUSE = {'RCPT': '550 5.1.1 No such user here'}
 
 
@@ -120,3 +123,14 @@ def test_a_suppressed_address_is_refused_at_once():
         assert 'a@elsewhere.example' in server.cli('suppression', 'list')
         server.cli('suppression', 'remove', 'a@elsewhere.example')
         submit(server, 'a@elsewhere.example')
+
+
+def test_a_postmaster_elsewhere_who_refuses_ends_the_chain():
+    sink = Sink(replies=REFUSE)
+    records = MX_A + ('sender.example 60 MX 10 mx.elsewhere.example',)
+    with Server(sender_settings(sink.port, *records)) as server:
+        server.add_alias('postmaster@example.jp', 'boss@elsewhere.example')
+        submit(server, 'a@elsewhere.example', sender='gone@sender.example')
+        until(lambda: sum('boss@' in c for c in sink.commands) == 1, 15, 'the last notice')
+        until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+        assert sum(c.startswith('RCPT') for c in sink.commands) == 3

@@ -1,69 +1,14 @@
 """Mail on its way out: delivered, put off, returned, by one server to scripted and real others."""
 import email
 import email.policy
-import re
 
 import pytest
 
-from hikyaku import Server, Session, until
+from hikyaku import Server, until
+from relay import LETTER, attempts, queue_is_empty, sender_settings, submit
 from sink import Sink
 
-LETTER = 'Subject: 手紙\r\nFrom: taro@example.jp\r\n\r\nこんにちは\r\n.dots\r\n..\r\nend\r\n'
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-
-
-def records(*lines):
-    """The value of resolver.local_records."""
-    return '[ ' + ', '.join(f'"{line}"' for line in lines) + ' ]'
-
-
-def sender_settings(port, *lines, **more):
-    """A server that relays for everybody on loopback, with these DNS records and no others."""
-    settings = {
-        'smtp.relay_networks': '[ "127.0.0.0/8" ]',
-        'outbound.port': port,
-        'outbound.private_networks': '[ "127.0.0.0/8" ]',
-        'resolver.local_records': records(*lines),
-        'resolver.forwarders': '[ "127.0.0.1@9" ]',
-        'resolver.trust_anchor_file': '""',
-        'resolver.timeout': '3s',
-        'queue.jitter': 0,
-        'log.level': 'debug',
-    }
-    settings.update({name.replace('__', '.'): value for name, value in more.items()})
-    return settings
-
-
-def submit(server, recipients, sender='taro@example.jp', letter=LETTER, mail='', rcpt=''):
-    """Puts a letter into the queue; the id it was accepted as."""
-    with Session(server.port) as session:
-        session.reply()
-        session.send(b'EHLO client.example\r\n')
-        session.reply()
-        session.send(f'MAIL FROM:<{sender}> BODY=8BITMIME{mail}\r\n'.encode())
-        assert session.reply().startswith('250'), 'MAIL'
-        for recipient in [recipients] if isinstance(recipients, str) else recipients:
-            session.send(f'RCPT TO:<{recipient}>{rcpt}\r\n'.encode())
-            assert session.reply().startswith('250'), recipient
-        session.send(b'DATA\r\n')
-        session.reply()
-        stuffed = re.sub(r'^\.', '..', letter, flags=re.MULTILINE)
-        session.send(stuffed.encode() + b'.\r\n')
-        reply = session.reply()
-        assert reply.startswith('250'), reply
-        return reply.split()[-1]
-
-
-def attempts(server, message):
-    """How many attempts the trace of a message tells of."""
-    events = server.cli_json('trace', message)
-    return sum(e['event'] in ('deferred', 'relayed', 'failed') for e in events)
-
-
-def queue_is_empty(server):
-    """Whether nothing waits any more."""
-    return server.cli_json('status')['queued_messages'] == 0
-
+MINUTE = 60_000
 
 MX_A = ('elsewhere.example 60 MX 10 mx.elsewhere.example',
         'mx.elsewhere.example 60 A 127.0.0.1')

@@ -1,7 +1,8 @@
 """Mail on its way out to real mail servers: Postfix, Exim and OpenSMTPD as the hosts of a domain.
 
-What they offer differs, so each way of handing a letter over meets somebody who did not write it:
-Postfix takes BDAT and DSN, Exim BDAT without DSN, OpenSMTPD DATA and DSN.
+What they offer differs, so each way of handing a letter over meets somebody we did not write:
+Postfix takes BDAT and DSN, Exim BDAT without DSN, OpenSMTPD DATA and DSN, and a Postfix that keeps
+its extensions to itself nothing but DATA, one command at a time.
 """
 import email
 import email.policy
@@ -22,7 +23,17 @@ DOTS = '.\r\n..\r\n...\r\n.a\r\n..b\r\n \r\n. \r\n.\t\r\n\r\n.\r\nQUIT\r\n' + '.
        'x' * 997 + '.\r\n.' + 'y' * 997 + '\r\nFrom .\r\n.\r\n'
 
 
-@pytest.fixture(scope='module', params=[Postfix, Exim, OpenSmtpd], ids=lambda p: p.package)
+class PlainPostfix(Postfix):
+    """A Postfix that offers SIZE and 8BITMIME only."""
+    has_dsn = False
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more, extra='smtpd_discard_ehlo_keywords = '
+                         'chunking, pipelining, dsn, enhancedstatuscodes, smtputf8, vrfy, etrn\n')
+
+
+@pytest.fixture(scope='module', params=[Postfix, PlainPostfix, Exim, OpenSmtpd],
+                ids=lambda p: p.__name__)
 def pair(request):
     """A server, and a peer it delivers to over one connection at a time."""
     server = Server()
@@ -80,8 +91,8 @@ def notices(server, address, count=1):
 
 def report_of(notice):
     """The machine's part of a report, as text."""
-    assert notice.get_content_type() == 'multipart/report'
-    return list(notice.iter_parts())[1].as_string()
+    return next(part.as_string() for part in notice.iter_parts()
+                if part.get_content_type() == 'message/delivery-status')
 
 
 @pytest.mark.parametrize('mark, body', [('japanese', JAPANESE), ('dots', DOTS), ('empty', '')])
@@ -121,6 +132,7 @@ def test_a_refused_recipient_comes_back_with_their_words(pair):
                      letter=letter('refused', JAPANESE))
     wait_for(peer, 'refused')
     notice = notices(server, 'refused@example.jp')[0]
+    assert notice.get_content_type() == 'multipart/report'
     text = next(notice.iter_parts()).get_content()
     assert peer.refusal in text and message in text and 'hanako@' not in text
     report = report_of(notice)
@@ -151,12 +163,32 @@ def test_who_tells_of_the_delivery(pair):
            rcpt=' NOTIFY=SUCCESS ORCPT=rfc822;Hanako+2Btag@elsewhere.example')
     wait_for(peer, 'success')
     report = report_of(notices(server, 'success@example.jp')[0])
-    told, who = ('relayed', 'mx.example.jp') if isinstance(peer, Exim) else ('delivered', peer.hostname)
-    assert f'Action: {told}' in report
+    told, who = ('delivered', peer.hostname) if peer.has_dsn else ('relayed', server.hostname)
     assert re.search(rf'^Reporting-MTA: dns; ?{re.escape(who)}$', report, re.MULTILINE), report
-    assert 'hanako@elsewhere.example' in report
+    assert f'Action: {told}' in report
+    assert 'Final-Recipient: rfc822; hanako@elsewhere.example' in report
+    if not isinstance(peer, OpenSmtpd):  # it forgets both
+        assert 'Original-Envelope-Id: QQ314159' in report
+        assert re.search(r'^Original-Recipient: rfc822; ?Hanako\+tag@', report, re.MULTILINE)
     until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
     assert len(server.export('success@example.jp')) == 1
+
+
+def test_a_japanese_address_goes_where_it_can(pair):
+    """RFC 6531 section 3.2: to a host with SMTPUTF8 as it is, else back to the sender."""
+    server, peer = pair
+    server.add_account('utf8@example.jp')
+    submit(server, '花子@elsewhere.example', sender='utf8@example.jp', mail=' SMTPUTF8',
+           letter=letter('utf8', JAPANESE))
+    if isinstance(peer, (PlainPostfix, OpenSmtpd)):
+        assert re.search(r'^Status: 5\.6\.7', report_of(notices(server, 'utf8@example.jp')[0]),
+                         re.MULTILINE)
+        assert arrived(peer, 'utf8') == []
+    else:
+        copy = wait_for(peer, 'utf8')[0]
+        assert_same(copy, letter('utf8', JAPANESE))
+        assert '\nDelivered-To: 花子@elsewhere.example\n'.encode() in b'\n' + copy
+    until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
 
 
 def test_nobody_tells_who_was_not_asked(pair):

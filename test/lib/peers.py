@@ -98,6 +98,7 @@ spool_directory = {dir}/data
 log_file_path = {dir}/data/%s.log
 pid_file_path = {dir}/data/pid
 log_selector = +smtp_connection
+smtp_accept_queue_per_connection = 0
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = {port}
 keep_environment = LD_LIBRARY_PATH
@@ -172,12 +173,14 @@ class Peer:
     """What the servers here have in common: a directory, a process, a mailbox, a log.
 
     A subclass says which Debian package it is, what its log says when it listens and when somebody
-    connects, and the words with which it refuses the recipient `refuses`.
+    connects (a pattern), with which words it refuses the recipient `refuses`, and whether it offers
+    DSN.
     """
     package = ''
     listening = ''
     connected = ''
     refusal = 'Nobody of that name lives here'
+    has_dsn = True
     log_name = 'log'
 
     def __init__(self, hostname):
@@ -318,6 +321,7 @@ class Exim(Peer):
     connected = r'SMTP connection from .*\(TCP/IP connection count'
     log_name = 'data/main.log'
     user = 'Debian-exim'
+    has_dsn = False
 
     def __init__(self, relay_port=None, hostname='exim.example.net', domains=(), refuses=''):
         super().__init__(hostname)
@@ -333,7 +337,7 @@ class Exim(Peer):
 
 class OpenSmtpd(Peer):
     """An OpenSMTPD that takes mail for `domains` and sends its own mail to 127.0.0.1:`relay_port`.
-    Offers DSN, but no CHUNKING."""
+    Offers DSN (its reports are multipart/mixed), but no CHUNKING."""
     package = 'opensmtpd'
     connected = 'smtp connected address='
     refusal = 'Invalid recipient'

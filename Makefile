@@ -33,8 +33,11 @@ release: build/build.ninja
 sanitized: build-check/build.ninja
 	@ninja -C build-check -j $(JOBS)
 
-demo: all  ## throwaway server on 127.0.0.1 with mail flowing; ONCE=1 ends after one round
-	build/hikyaku demo $(if $(ONCE),--once)
+# NSD from Debian, unpacked and not installed, is its DNS; without NSD the servers get fixed records.
+demo: all  ## two throwaway servers on loopback, mail between them; ONCE=1 ends after one round
+	@nsd=$$(tools/peer.sh nsd build/peers) || nsd=; \
+	    LD_LIBRARY_PATH=$${nsd:+"$$(cat "$$nsd/libpath")"} build/hikyaku demo \
+	    $(if $(ONCE),--once) $${nsd:+"--nsd=$$nsd/usr/sbin/nsd"}
 
 check:  ## every test: unit, corpus, chat scenarios, end to end; under 15 minutes on 2 cores
 	@tools/deps.sh check

@@ -61,11 +61,11 @@ static int read_reply(struct demo_smtp *s)
     return 0;
 }
 
-int demo_smtp_open(struct demo_smtp *s, int port)
+int demo_smtp_open(struct demo_smtp *s, const char *address, int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr.s_addr = inet_addr(address)};
     struct timeval limit = {.tv_sec = DEMO_SMTP_TIMEOUT_S};
 
     memset(s, 0, sizeof(*s));
@@ -76,7 +76,7 @@ int demo_smtp_open(struct demo_smtp *s, int port)
         return -errno;
     (void)setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     (void)setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    if (connect(s->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+    if (connect(s->fd, (const struct sockaddr *)&to, sizeof(to)) < 0)
         return -errno;
     return read_reply(s);
 }

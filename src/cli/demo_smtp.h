@@ -1,5 +1,5 @@
 /*
- * A tiny SMTP client for the demonstration: blocking, on 127.0.0.1, one command at a time.
+ * A tiny SMTP client for the demonstration: blocking, on loopback, one command at a time.
  */
 #pragma once
 
@@ -15,8 +15,9 @@ struct demo_smtp {
     struct buf reply; /* its last line */
 };
 
-/* Connects and reads the greeting. 0 or negative errno. Pair: demo_smtp_close. */
-MUST_CHECK int demo_smtp_open(struct demo_smtp *s, int port);
+/* Connects to the IPv4 address and reads the greeting. 0 or negative errno. Pair: demo_smtp_close,
+ * also after a failure. */
+MUST_CHECK int demo_smtp_open(struct demo_smtp *s, const char *address, int port);
 void demo_smtp_close(struct demo_smtp *s);
 /* Sends a line and reads the reply. 0 or negative errno. */
 MUST_CHECK int demo_smtp_command(struct demo_smtp *s, const char *fmt, ...) ATTR_PRINTF(2, 3);

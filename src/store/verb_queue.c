@@ -348,6 +348,7 @@ static int close_down(struct store *store, struct job *job, const struct queue_c
         return r;
     int64_t next_ms = job->now_ms + queue_pause_ms(store->settings, (uint32_t)failures);
     next_ms = MAX(next_ms, d->not_before_ms);
+    job->wakes_queue = true; /* the worker's sleep must end in time for it */
     r = changed(db_run(job->db,
                        "UPDATE destination SET state = 1, due = ?2, failures = failures + 1,"
                        " since = CASE WHEN failures = 0 THEN ?3 ELSE since END, last_attempt = ?3,"

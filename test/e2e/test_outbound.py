@@ -4,7 +4,7 @@ import email.policy
 
 import pytest
 
-from hikyaku import Server, until
+from hikyaku import Server, free_port, until
 from relay import LETTER, attempts, queue_is_empty, sender_settings, submit
 from sink import Sink
 
@@ -146,3 +146,12 @@ def test_a_refused_further_connection_does_not_stop_the_others():
             submit(server, f'a{number}@elsewhere.example')
         until(lambda: len(sink.messages) == 60, 20, 'all letters')
         until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+def test_a_short_pause_is_kept_in_real_time():
+    """The worker sleeps no longer than until the next attempt that it has just caused."""
+    port = free_port()
+    retry = '[ "1s" ]'
+    with Server(sender_settings(port, *MX_A, queue__retry=retry)) as server:
+        message = submit(server, 'hanako@elsewhere.example')
+        until(lambda: attempts(server, message) >= 3, 10, 'three attempts')

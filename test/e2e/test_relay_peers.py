@@ -92,7 +92,7 @@ def notices(server, address, count=1):
 def report_of(notice):
     """The machine's part of a report, as text."""
     return next(part.as_string() for part in notice.iter_parts()
-                if part.get_content_type() == 'message/delivery-status')
+                if part.get_content_type().endswith('delivery-status'))
 
 
 @pytest.mark.parametrize('mark, body', [('japanese', JAPANESE), ('dots', DOTS), ('empty', '')])

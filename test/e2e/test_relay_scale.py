@@ -125,8 +125,10 @@ def submit_beside(server, letters, threads=8):
 
 @pytest.fixture(scope='module')
 def nsd():
-    """Any name leads to one host; each tenth, and three more, to a host of its own."""
-    own = '\n'.join(f'd{i} MX 10 h{i}\nh{i} A 127.0.0.1' for i in range(0, DOMAINS, 10))
+    """Domains s0, s1, ...: each has a host of its own; d0, d1, ...: each tenth has, the others
+    share one, as any other name does."""
+    own = '\n'.join(f's{i} MX 10 h{i}\nh{i} A 127.0.0.1' for i in range(DOMAINS))
+    own += ''.join(f'\nd{i} MX 10 h{i}' for i in range(0, DOMAINS, 10))
     try:
         with Nsd() as server:
             server.add_zone('many.example', f'* MX 10 mx\nmx A 127.0.0.1\n{own}\n'
@@ -140,13 +142,15 @@ def nsd():
 def settings_for(sink, nsd, **more):
     return sender_settings(sink.port, resolver__stub_zones=nsd.stub_zones(),
                            resolver__local_records='[]', resolver__timeout='20s',
-                           smtp__max_recipients=1000, log__level='info', **more)
+                           smtp__max_recipients=1000, server__drain_timeout='5s',
+                           log__level='info', **more)
 
 
-def send_bulk(server):
-    """One recipient at each domain and one at the mute one; how long it took."""
+def send_bulk(server, kind):
+    """One recipient at each domain of a kind and one at the mute one; how long it took."""
     begun = time.monotonic()
-    everybody = ['bulk@mute.many.example'] + [f'bulk@d{i}.many.example' for i in range(DOMAINS)]
+    everybody = ['bulk@mute.many.example',
+                 *(f'bulk@{kind}{i}.many.example' for i in range(DOMAINS))]
     for i in range(0, len(everybody), PER_MESSAGE):
         submit_all(server, [('news@example.jp', everybody[i:i + PER_MESSAGE])])
     return time.monotonic() - begun
@@ -162,12 +166,13 @@ def send_as_person(server, sink, recipient):
     return (sink.times[recipient] - begun, sink.before(recipient) - arrived, DOMAINS - arrived)
 
 
-def test_one_mute_domain_among_many_holds_nobody_up(nsd):
+@pytest.mark.parametrize('kind', ['s', 'd'], ids=['own-hosts', 'shared-host'])
+def test_one_mute_domain_among_many_holds_nobody_up(nsd, kind):
     sink = TimedSink()
     with sink, socket.create_server((MUTE, sink.port)), Server(settings_for(sink, nsd)) as server:
         with OutboundWatch(server) as watch:
             begun = time.monotonic()
-            submit_s = send_bulk(server)
+            submit_s = send_bulk(server, kind)
             until(lambda: len(sink.times) >= DOMAINS, BULK_SECONDS, 'all but one')
             seconds = time.monotonic() - begun
         print(f'{DOMAINS} domains: submitted in {submit_s:.1f} s, relayed in {seconds:.1f} s; '
@@ -184,7 +189,7 @@ def test_a_person_does_not_wait_for_the_bulk_to_other_domains(nsd, domain):
     recipient = f'hanako@{domain}.many.example'
     sink = TimedSink()
     with sink, socket.create_server((MUTE, sink.port)), Server(settings_for(sink, nsd)) as server:
-        bulk = threading.Thread(target=send_bulk, args=(server,))
+        bulk = threading.Thread(target=send_bulk, args=(server, 'd'))
         bulk.start()
         until(lambda: len(sink.times) >= DOMAINS // 10, BULK_SECONDS, 'a tenth of the bulk')
         seconds, passed, waited = send_as_person(server, sink, recipient)

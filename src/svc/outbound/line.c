@@ -336,7 +336,7 @@ static int deliver_shares(struct line *l, const struct queue_message *m)
 
 int line_run(struct line *l)
 {
-    struct queue_batch batch;
+    struct queue_batch batch = {.count = 0};
     struct arena arena;
 
     int r = connect_line(l);

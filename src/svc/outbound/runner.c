@@ -159,7 +159,7 @@ static struct delivery refuse(const struct job_of_destination *d, const struct q
 /* Mail that can never be delivered there: all of it is returned. Yields. */
 static int fail_all(struct job_of_destination *d)
 {
-    struct queue_batch batch;
+    struct queue_batch batch = {.count = 0};
     struct arena arena;
     struct line l;
     int r = 1;

@@ -74,10 +74,12 @@ void sites_done(void)
 {
     for (struct list *link = sites.all.next; link != &sites.all;) {
         struct site *s = CONTAINER_OF(link, struct site, link);
-        struct connection *c;
         link = link->next;
-        while ((c = pop_idle(s)) != NULL)
+        for (struct list *idle = s->idle.next; idle != &s->idle;) {
+            struct connection *c = CONTAINER_OF(idle, struct connection, link);
+            idle = idle->next;
             connection_free(c);
+        }
         ASSERT(s->users == 0);
         free_site(s);
     }

@@ -344,6 +344,10 @@ class OpenSmtpd(Peer):
     user = 'nobody'
 
     def __init__(self, relay_port=9, hostname='opensmtpd.example.net', domains=(), refuses=''):
+        probe = subprocess.run(['unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/run'],
+                               capture_output=True, text=True, timeout=30, check=False)
+        if probe.returncode != 0:
+            raise PeerMissing(f'opensmtpd needs folders of its own: {probe.stderr.strip()}')
         super().__init__(hostname)
         (self.dir / 'mail').mkdir()
         shutil.chown(self.dir / 'mail', self.user)

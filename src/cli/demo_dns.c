@@ -42,7 +42,7 @@ static int find_port(void)
     for (int i = 0; i < PORT_TRIES; i++) {
         CLEANUP(cleanup_close) int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
         CLEANUP(cleanup_close) int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        int port;
+        int port = 0;
         if (bind_loopback(udp, 0, &port) == 0 && bind_loopback(tcp, port, &port) == 0)
             return port;
     }

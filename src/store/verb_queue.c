@@ -380,8 +380,10 @@ static int close_up(struct job *job, const struct queue_closed *d)
     if (r == 0)
         return forget(job, d->name);
     if (d->not_before_ms > job->now_ms) {
+        /* `due` of what is ready is a place in the order, not a time. */
+        bool is_time = state == QUEUE_DESTINATION_WAITING;
+        due = is_time ? MAX(due, d->not_before_ms) : d->not_before_ms;
         state = QUEUE_DESTINATION_WAITING;
-        due = MAX(due, d->not_before_ms);
     }
     job->wakes_queue = true;
     return changed(db_run(job->db,

@@ -20,12 +20,13 @@ from sink import Sink
 IS_SANITIZED = b'__asan_init' in pathlib.Path(BINARY).read_bytes()
 DOMAINS = int(os.environ.get('SCALE_DOMAINS', 1000 if IS_SANITIZED else 10000))
 LETTERS = int(os.environ.get('SCALE_LETTERS', 400 if IS_SANITIZED else 2000))
-BULK_SECONDS = 60 if IS_SANITIZED else 120
+BULK_SECONDS = 60
 PERSON_SECONDS = 5
 PER_MESSAGE = 500  # recipients
 MUTE = '127.0.0.7'
 LETTER = b'Subject: x\r\n\r\nx\r\n'
 CONNECTIONS = 3
+AT_WORK = 500  # destinations that are in hand already, by outbound.max_connections
 BATCH = 20  # messages that a connection takes from the queue at once
 
 
@@ -183,18 +184,19 @@ def test_one_mute_domain_among_many_holds_nobody_up(nsd, kind):
         until(lambda: server.cli_json('status')['queued_messages'] == 1, 10, 'one to wait')
 
 
-@pytest.mark.parametrize('domain', ['friend', 'other'])
-def test_a_person_does_not_wait_for_the_bulk_to_other_domains(nsd, domain):
-    """`friend` has a host of its own, `other` that of most of the bulk."""
+@pytest.mark.parametrize('kind, domain', [('s', 'friend'), ('d', 'other')],
+                         ids=['own-hosts', 'shared-host'])
+def test_a_person_does_not_wait_for_the_bulk_to_other_domains(nsd, kind, domain):
+    """`friend` has a host of its own, `other` that of most domains of the kind d."""
     recipient = f'hanako@{domain}.many.example'
     sink = TimedSink()
     with sink, socket.create_server((MUTE, sink.port)), Server(settings_for(sink, nsd)) as server:
-        bulk = threading.Thread(target=send_bulk, args=(server, 'd'))
+        bulk = threading.Thread(target=send_bulk, args=(server, kind))
         bulk.start()
         until(lambda: len(sink.times) >= DOMAINS // 10, BULK_SECONDS, 'a tenth of the bulk')
         seconds, passed, waited = send_as_person(server, sink, recipient)
         print(f'to {domain}: {seconds:.2f} s; {passed} of {waited} came before it')
-        assert seconds < PERSON_SECONDS and passed < waited / 2
+        assert seconds < PERSON_SECONDS and passed < AT_WORK + waited / 2
         bulk.join(60)
         until(lambda: len(sink.times) == DOMAINS + 1, BULK_SECONDS, 'the rest')
 

@@ -264,8 +264,12 @@ static int connect_line(struct line *l)
     l->is_reused = l->connection != NULL;
     if (l->is_reused)
         return 1;
+    /* Who is to stop need not wait for a connection that carries nothing yet. */
+    fiber_set_interruptible(true);
     int r = dial(d->settings, &d->target, 0, &l->connection, &failure);
-    if (r != 0)
+    fiber_set_interruptible(false);
+    l->is_over |= r == 0 && worker.is_draining;
+    if (r != 0 || l->is_over)
         return r;
     /* Others are connected: it does not take as many as we tried. */
     if (d->site->in_use > 1) {

@@ -11,7 +11,7 @@
 #include "svc/outbound/site.h"
 #include "svc/outbound/target.h"
 
-enum { LINE_BATCH_MAX = 20 /* messages */, LINE_COME_BACK_MS = 5 * 1000 };
+enum { LINE_BATCH_MAX = 20 /* messages */, LINE_COME_BACK_MS = 1000 };
 
 /* One destination; its fibers share it. */
 struct job_of_destination {

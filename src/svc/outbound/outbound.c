@@ -88,6 +88,7 @@ static void drain(int64_t wait_ms)
     worker.is_draining = true;
     self.drain_until_ms = clock_mono_ms() + wait_ms;
     fiber_group_cancel(&worker.services);
+    fiber_group_interrupt(&worker.deliveries);
     if (fiber_spawn(&self.helpers, "drain", run_drain, NULL) < 0)
         loop_stop();
 }

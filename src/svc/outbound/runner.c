@@ -11,7 +11,7 @@
 #include "svc/outbound/line.h"
 #include "svc/outbound/worker.h"
 
-enum { SLOT_WAIT_MS = 5 * 1000, BATCH_ARENA_BYTES = 4 * 1024 * 1024 };
+enum { SLOT_WAIT_MS = 20 * 1000, BATCH_ARENA_BYTES = 4 * 1024 * 1024 };
 
 static struct {
     struct list jobs;
@@ -216,7 +216,9 @@ static void run_destination(void *arg)
 
     int r = prepare(d);
     if (r > 0) {
+        fiber_set_interruptible(true);
         r = site_acquire(d->site, clock_mono_ms() + SLOT_WAIT_MS);
+        fiber_set_interruptible(false);
         if (r == 0) {
             d->lines = 1;
             run_line(d);

@@ -222,7 +222,9 @@ void site_note_success(struct site *s, bool was_busy)
     s->blamed = 0;
     s->failures = 0;
     s->down_until_ms = 0;
-    if (was_busy && s->limit < s->limit_max && s->in_use >= s->limit) {
+    /* More mail for this destination, or others that wait for the same place. */
+    bool has_more = was_busy || s->waiter_count > 0;
+    if (has_more && s->limit < s->limit_max && s->in_use >= s->limit) {
         s->limit++;
         wake_waiters(s);
     }
@@ -249,15 +251,24 @@ void site_note_down(struct site *s, int64_t until_ms, struct str status, struct 
 
 struct connection *site_take_idle(struct site *s)
 {
-    struct connection *c;
+    struct connection *found = NULL, *c;
+    struct list dead;
 
-    while ((c = pop_idle(s)) != NULL) {
-        if (smtp_client_is_alive(&c->client) && clock_mono_ms() < c->idle_until_ms)
-            return c;
-        c->client.is_usable = false; /* no QUIT to one who has left */
+    list_init(&dead);
+    while (found == NULL && (c = pop_idle(s)) != NULL) {
+        if (smtp_client_is_alive(&c->client) && clock_mono_ms() < c->idle_until_ms) {
+            found = c;
+            continue;
+        }
+        c->client.may_quit = false; /* no QUIT to one who has left */
+        list_append(&dead, &c->link);
+    }
+    for (struct list *link = dead.next; link != &dead;) {
+        c = CONTAINER_OF(link, struct connection, link);
+        link = link->next;
         connection_free(c);
     }
-    return NULL;
+    return found;
 }
 
 void site_give_idle(struct site *s, struct connection *c, int64_t idle_ms)

@@ -21,9 +21,9 @@
 enum {
     SITES_MAX = 20000,
     SITE_FIRST_CONNECTIONS = 5,
-    SITE_WAITERS_MAX = 20, /* destinations that wait for a connection of one site */
-    SITE_BLAMED_MAX = 3,   /* failures of the server in a row until it is left alone */
-    SITE_BURST = 5,        /* messages that may go at once under a rate */
+    SITE_WAITERS_MAX = 200, /* destinations that wait for a connection of one site */
+    SITE_BLAMED_MAX = 3,    /* failures of the server in a row until it is left alone */
+    SITE_BURST = 5,         /* messages that may go at once under a rate */
 };
 
 /* One connection and how it was made. */

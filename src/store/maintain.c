@@ -70,6 +70,16 @@ static int forget_submitted(struct job *job)
     return rows < 0 ? (int)rows : 0;
 }
 
+/* An address whose time is over begins anew, as if it had never been refused. */
+static int forget_suppressed(struct job *job)
+{
+    int64_t rows =
+        db_run(job->db, "DELETE FROM suppression WHERE expires <= ?1", DB_INT(job->now_ms));
+
+    job->changes_suppression |= rows > 0;
+    return rows < 0 ? (int)rows : 0;
+}
+
 /* Takes the rows of segments without anything alive away; their files follow. */
 static int drop_dead(struct store *s, struct job *job, struct drops *drops)
 {
@@ -181,6 +191,8 @@ int verb_maintain(struct store *s, struct job *job)
     int r = purge_expunged(s, job, &has_more);
     if (r == 0)
         r = forget_submitted(job);
+    if (r == 0)
+        r = forget_suppressed(job);
     if (r == 0 && s->backup_conn == NULL) {
         r = drop_dead(s, job, drops);
         if (r == 0)

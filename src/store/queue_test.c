@@ -387,6 +387,11 @@ static void a_new_worker_gets_what_the_old_one_held(void **state)
     assert_int_equal(take("two.example", 10).count, 1);
 }
 
+static uint64_t id_of_newest(void)
+{
+    return (uint64_t)get_int("SELECT MAX(id) FROM queue");
+}
+
 static void hard_bounces_suppress_an_address(void **state)
 {
     (void)state;
@@ -414,6 +419,12 @@ static void hard_bounces_suppress_an_address(void **state)
     assert_int_equal(reply.ptr[0], 1);
     (void)send_one("nobody@elsewhere.example");
     expect_open("elsewhere.example");
+    (void)take("elsewhere.example", 10);
+    result(id_of_newest(), 0, QUEUE_FAIL, "5.1.1");
+    assert_int_equal(get_int("SELECT failures FROM suppression"), 1);
+    clock_advance_ms(settings->queue_suppress_for + 1000);
+    assert_int_equal(run_verb(STORE_MAINTAIN, start_args(), NULL), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM suppression"), 0);
 }
 
 static void act(enum queue_action action, const struct queue_filter *filter, uint32_t expected)

@@ -21,7 +21,6 @@ enum {
     QUEUE_READ_MAX_BYTES = 128 * 1024, /* of one piece of a message */
     QUEUE_LIST_ROWS_MAX = 500,
     QUEUE_ACT_ROWS_MAX = 500,
-    QUEUE_BATCH_REPLY_BYTES = 1024 * 1024,
 };
 
 /* Of a recipient. */

@@ -277,7 +277,8 @@ int verb_queue_reports(struct store *store, struct job *job)
     (void)store;
     struct db_stmt *stmt =
         db_query(job->db,
-                 "SELECT r.queue FROM recipient r WHERE r.report <> 0 GROUP BY r.queue"
+                 "SELECT r.queue FROM recipient r JOIN queue q ON q.id = r.queue"
+                 " JOIN body b ON b.id = q.body WHERE r.report <> 0 GROUP BY r.queue"
                  " HAVING MAX(r.last_attempt) <= ?1 OR NOT EXISTS (SELECT 1 FROM recipient o"
                  " WHERE o.queue = r.queue AND o.state IN (0, 2) AND o.attempts = 0)"
                  " ORDER BY r.queue LIMIT ?2",

@@ -325,8 +325,3 @@ void sites_sweep(void)
     for (int i = 0; i < SWEPT_PER_TURN && (c = find_expired(clock_mono_ms())) != NULL; i++)
         connection_free(c);
 }
-
-unsigned sites_connections(void)
-{
-    return sites.connections;
-}

@@ -99,5 +99,3 @@ struct connection *connection_new(void);
 void connection_free(struct connection *c);
 /* Closes what has been idle for too long, forgets unused sites. Yields. */
 void sites_sweep(void);
-/* Connections in use and idle, over all. */
-unsigned sites_connections(void);

@@ -130,7 +130,6 @@ static int resolve_mx(const struct settings *settings, struct str domain, struct
         return r;
     out->outcome = mx.outcome;
     out->why = mx.why;
-    out->ttl_s = mx.ttl_s;
     if (mx.outcome != MX_OK)
         return 0;
     out->limits = find_limits(settings, domain, &mx);
@@ -221,7 +220,6 @@ static int resolve_hosts(const struct settings *settings, struct arena *arena, s
     }
     /* What the operator wrote does not become wrong for good because a name is missing for now. */
     out->outcome = out->host_count > 0 ? MX_OK : MX_TEMPORARY;
-    out->ttl_s = 60;
     out->site_key = str_from_c(arena_printf(arena, "/%s", out->route->name));
     return r;
 }
@@ -242,7 +240,7 @@ int target_resolve(const struct settings *settings, struct str destination, stru
 {
     struct str domain, name;
 
-    *out = (struct target){.outcome = MX_TEMPORARY, .why = STR(""), .ttl_s = 1};
+    *out = (struct target){.outcome = MX_TEMPORARY, .why = STR("")};
     bool has_route = str_cut(destination, '/', &domain, &name);
     if (has_route)
         out->route = find_route(settings, name);

@@ -25,7 +25,6 @@ struct target {
     struct str site_key;
     struct target_host *hosts;
     size_t host_count;
-    uint32_t ttl_s;
 };
 
 /* Resolves the destination (queue_rows.h says what its name means). Yields. Everything lives in the

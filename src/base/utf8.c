@@ -1,6 +1,8 @@
 /* UTF-8 validity (RFC 3629 section 4): see utf8.h. */
 #include "base/utf8.h"
 
+#include <string.h>
+
 static bool is_tail(struct str s, size_t i)
 {
     return i < s.len && ((unsigned char)s.ptr[i] & 0xc0) == 0x80;
@@ -60,9 +62,15 @@ bool utf8_is_valid(struct str s)
 
 bool utf8_has_non_ascii(struct str s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        if ((unsigned char)s.ptr[i] >= 0x80)
-            return true;
+    uint64_t high = 0;
+    size_t i = 0;
+
+    for (; i + 8 <= s.len; i += 8) {
+        uint64_t word;
+        memcpy(&word, s.ptr + i, 8);
+        high |= word;
     }
-    return false;
+    for (; i < s.len; i++)
+        high |= (uint64_t)(unsigned char)s.ptr[i];
+    return (high & 0x8080808080808080U) != 0;
 }

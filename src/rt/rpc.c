@@ -4,12 +4,18 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/cursor.h"
 
-enum { RPC_READ_BYTES = 64 * 1024, RPC_MAX_CALLS = 100000, RPC_KEEP_BYTES = 64 * 1024 };
+enum {
+    RPC_READ_BYTES = 64 * 1024,
+    RPC_MAX_CALLS = 100000,
+    RPC_KEEP_BYTES = 256 * 1024, /* of a buffer that is empty: the next large frame needs it again */
+    RPC_DIRECT_BYTES = 16 * 1024, /* from here on a copy costs more than a system call */
+};
 
 struct rpc_writer {
     struct list link;
@@ -34,11 +40,16 @@ int rpc_frame_parse(struct str input, struct rpc_frame *out_frame, size_t *out_b
     return 1;
 }
 
-void rpc_frame_put(struct buf *out, uint32_t call_id, uint16_t code, struct str payload)
+static void put_header(struct buf *out, uint32_t call_id, uint16_t code, size_t payload_bytes)
 {
-    buf_put_u32(out, (uint32_t)(payload.len + RPC_HEADER_BYTES - 4));
+    buf_put_u32(out, (uint32_t)(payload_bytes + RPC_HEADER_BYTES - 4));
     buf_put_u32(out, call_id);
     buf_put_u16(out, code);
+}
+
+void rpc_frame_put(struct buf *out, uint32_t call_id, uint16_t code, struct str payload)
+{
+    put_header(out, call_id, code, payload.len);
     buf_put_str(out, payload);
 }
 
@@ -156,7 +167,7 @@ void rpc_channel_drain(struct rpc_channel *c)
     c->is_in_callback = true;
     int r = read_frames(c);
     c->is_in_callback = false;
-    if (!c->is_open || (c->in.len == 0 && c->in.cap > RPC_READ_BYTES))
+    if (!c->is_open || (c->in.len == 0 && c->in.cap > RPC_KEEP_BYTES))
         buf_done(&c->in);
     if (r < 0)
         fail_channel(c);
@@ -196,17 +207,46 @@ int rpc_channel_open(struct rpc_channel *c, int fd)
     return 0;
 }
 
-int rpc_channel_send(struct rpc_channel *c, uint32_t call_id, uint16_t code, struct str payload)
+/* Sends what is queued and then `text`, without copying it. What the socket did not take of the
+ * text; all of it after an error, which the next flush will find again. */
+static struct str send_directly(struct rpc_channel *c, struct str text)
 {
+    struct iovec parts[2] = {{.iov_base = c->out.ptr, .iov_len = c->out.len},
+                             {.iov_base = (void *)(uintptr_t)text.ptr, .iov_len = text.len}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+
+    ssize_t n = sendmsg(c->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0)
+        return text;
+    size_t of_out = MIN((size_t)n, c->out.len);
+    buf_consume(&c->out, of_out);
+    return str_sub(text, (size_t)n - of_out, text.len);
+}
+
+int rpc_channel_send_parts(struct rpc_channel *c, uint32_t call_id, uint16_t code,
+                           const struct str parts[2])
+{
+    size_t bytes = parts[0].len + parts[1].len;
+    struct str last = parts[1];
+
     if (!c->is_open)
         return -EPIPE;
-    if (payload.len > RPC_PAYLOAD_MAX_BYTES)
+    if (bytes > RPC_PAYLOAD_MAX_BYTES)
         return -EMSGSIZE;
-    if (c->out.len + payload.len + RPC_HEADER_BYTES > RPC_QUEUE_MAX_BYTES)
+    if (c->out.len + bytes + RPC_HEADER_BYTES > RPC_QUEUE_MAX_BYTES)
         return -ENOBUFS;
-    rpc_frame_put(&c->out, call_id, code, payload);
+    put_header(&c->out, call_id, code, bytes);
+    buf_put_str(&c->out, parts[0]);
+    if (last.len >= RPC_DIRECT_BYTES && c->may_write)
+        last = send_directly(c, last);
+    buf_put_str(&c->out, last);
     loop_before_wait(&c->flush_hook);
     return 0;
+}
+
+int rpc_channel_send(struct rpc_channel *c, uint32_t call_id, uint16_t code, struct str payload)
+{
+    return rpc_channel_send_parts(c, call_id, code, (struct str[2]){STR_NONE, payload});
 }
 
 static struct str call_key(const uint32_t *call_id)
@@ -297,8 +337,8 @@ static int wait_for_queue(struct rpc_channel *c, int64_t deadline_ms)
     return c->is_open ? 0 : -EPIPE;
 }
 
-int rpc_start(struct rpc_client *c, uint16_t verb, struct str payload, int64_t deadline_ms,
-              struct rpc_call *call)
+static int start(struct rpc_client *c, uint16_t verb, const struct str parts[2],
+                 int64_t deadline_ms, struct rpc_call *call)
 {
     int r = wait_for_queue(&c->channel, deadline_ms);
 
@@ -306,13 +346,19 @@ int rpc_start(struct rpc_client *c, uint16_t verb, struct str payload, int64_t d
     if (r < 0)
         return r;
     buf_reset(call->reply);
-    r = rpc_channel_send(&c->channel, call->id, verb, payload);
+    r = rpc_channel_send_parts(&c->channel, call->id, verb, parts);
     if (r < 0)
         return r;
     if (map_set(&c->calls, call_key(&call->id), call) < 0)
         return -ENOBUFS;
     call->is_started = true;
     return 0;
+}
+
+int rpc_start(struct rpc_client *c, uint16_t verb, struct str payload, int64_t deadline_ms,
+              struct rpc_call *call)
+{
+    return start(c, verb, (struct str[2]){payload, STR_NONE}, deadline_ms, call);
 }
 
 int rpc_finish(struct rpc_call *call, int64_t deadline_ms)
@@ -330,13 +376,19 @@ int rpc_finish(struct rpc_call *call, int64_t deadline_ms)
     return call->status;
 }
 
-int rpc_call(struct rpc_client *c, uint16_t verb, struct str payload, int64_t deadline_ms,
-             struct buf *out_reply)
+int rpc_call_parts(struct rpc_client *c, uint16_t verb, const struct str parts[2],
+                   int64_t deadline_ms, struct buf *out_reply)
 {
     struct rpc_call call = {.reply = out_reply};
 
-    int r = rpc_start(c, verb, payload, deadline_ms, &call);
+    int r = start(c, verb, parts, deadline_ms, &call);
     return r < 0 ? r : rpc_finish(&call, deadline_ms);
+}
+
+int rpc_call(struct rpc_client *c, uint16_t verb, struct str payload, int64_t deadline_ms,
+             struct buf *out_reply)
+{
+    return rpc_call_parts(c, verb, (struct str[2]){payload, STR_NONE}, deadline_ms, out_reply);
 }
 
 int rpc_post(struct rpc_client *c, uint16_t verb, struct str payload)

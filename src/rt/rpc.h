@@ -67,6 +67,10 @@ void rpc_channel_close(struct rpc_channel *c);
 /* Queues a frame; it goes out at the end of the loop's turn. 0, -EPIPE when closed, -ENOBUFS. */
 MUST_CHECK int rpc_channel_send(struct rpc_channel *c, uint32_t call_id, uint16_t code,
                                 struct str payload);
+/* The same for a payload of two parts. A large second part is not copied when the socket takes it.
+ */
+MUST_CHECK int rpc_channel_send_parts(struct rpc_channel *c, uint32_t call_id, uint16_t code,
+                                      const struct str parts[2]);
 
 /* Handles what has arrived by now, without waiting for the loop to say so; may close the channel.
  * Not from a handler of the same channel. */
@@ -96,6 +100,9 @@ bool rpc_client_is_attached(const struct rpc_client *c);
  * -ECANCELED; -EMSGSIZE. */
 MUST_CHECK int rpc_call(struct rpc_client *c, uint16_t verb, struct str payload,
                         int64_t deadline_ms, struct buf *out_reply);
+/* The same for a payload of two parts: of a small head and a large text, which is not copied. */
+MUST_CHECK int rpc_call_parts(struct rpc_client *c, uint16_t verb, const struct str parts[2],
+                              int64_t deadline_ms, struct buf *out_reply);
 /* A call whose answer is waited for later. It must stay in place until it is finished. */
 struct rpc_call {
     struct buf *reply; /* set by the caller before rpc_start; must live as long as the call */

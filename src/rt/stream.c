@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -96,18 +97,34 @@ static int wait_ready(struct stream *s, const bool *flag)
     return 0;
 }
 
-int stream_flush(struct stream *s)
+/* Once: the output first, then the text. What was sent of the text, or negative errno. */
+static ssize_t send_once(struct stream *s, struct str text)
 {
-    while (s->out.len > 0 && s->error == 0) {
-        ssize_t n = send(s->watch.fd, s->out.ptr, s->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct iovec parts[2] = {{.iov_base = s->out.ptr, .iov_len = s->out.len},
+                             {.iov_base = (void *)(uintptr_t)text.ptr, .iov_len = text.len}};
+    size_t first = s->out.len == 0;
+    struct msghdr message = {.msg_iov = parts + first, .msg_iovlen = 2 - first - (text.len == 0)};
+
+    ssize_t n = sendmsg(s->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0)
+        return -errno;
+    size_t of_out = MIN((size_t)n, s->out.len);
+    buf_consume(&s->out, of_out);
+    return n - (ssize_t)of_out;
+}
+
+int stream_send(struct stream *s, struct str text)
+{
+    while (s->out.len + text.len > 0 && s->error == 0) {
+        ssize_t n = send_once(s, text);
         if (n >= 0) {
-            buf_consume(&s->out, (size_t)n);
+            text = str_sub(text, (size_t)n, text.len);
             continue;
         }
-        if (errno == EINTR)
+        if (n == -EINTR)
             continue;
-        if (errno != EAGAIN) {
-            s->error = -errno;
+        if (n != -EAGAIN) {
+            s->error = (int)n;
             break;
         }
         s->may_write = false;
@@ -119,6 +136,11 @@ int stream_flush(struct stream *s)
     if (s->out.cap > 1024 && s->out.len == 0)
         buf_done(&s->out);
     return s->error;
+}
+
+int stream_flush(struct stream *s)
+{
+    return stream_send(s, STR_NONE);
 }
 
 int stream_write(struct stream *s, struct str text)

@@ -59,6 +59,9 @@ MUST_CHECK int stream_skip_line(struct stream *s, uint64_t max_bytes);
 MUST_CHECK int stream_write(struct stream *s, struct str text);
 /* Sends the output. Yields. 0 or negative errno. */
 MUST_CHECK int stream_flush(struct stream *s);
+/* Sends the output and then `text`, without copying it. Yields; the view must stay valid meanwhile.
+ * 0 or negative errno; how much of the text has left then is not known. */
+MUST_CHECK int stream_send(struct stream *s, struct str text);
 /* Half-closes and drops what the peer still sends, for at most `linger_ms`, so that a last reply is
  * not lost to a reset. Yields. */
 void stream_close_gently(struct stream *s, int64_t linger_ms);

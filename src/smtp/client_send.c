@@ -306,36 +306,49 @@ static int take_early_reply(struct transaction *t)
     return -ESHUTDOWN;
 }
 
-static int flush_text(struct transaction *t)
+/* Sends the output, and `text` behind it. */
+static int flush_text(struct transaction *t, struct str text)
 {
     struct stream *stream = &t->c->stream;
 
     /* Else a reply to the envelope would pass for an early one. */
     ASSERT(t->flight.count == 0);
     stream_set_deadline(stream, clock_mono_ms() + t->c->config->timeouts.block);
-    int r = stream_flush(stream);
+    int r = stream_send(stream, text);
     if (r == -ECANCELED || !stream_has_input(stream))
         return r < 0 ? fail(t, SMTP_CLIENT_BODY, r == -EPIPE ? -ECONNRESET : r) : 0;
     smtp_client_drop_output(t->c);
     return take_early_reply(t);
 }
 
-static int put_piece(struct transaction *t, struct str piece)
+/* Sends, or keeps for later, a leading part of the piece: how much of it, or negative. */
+static ssize_t put_slice(struct transaction *t, struct str piece)
 {
     struct buf *out = &t->c->stream.out;
+    struct str slice = str_sub(piece, 0, SLICE_BYTES);
+    /* The end of a chunk goes out where its reply is waited for: here it would pass for an early
+     * one. */
+    bool is_end = t->is_chunked && slice.len == piece.len;
 
+    /* A short text rather goes out together with its end. */
+    bool may_go = !is_end && slice.len >= STREAM_OUT_FLUSH_BYTES;
+    size_t clean = may_go ? smtp_client_text_take_clean(&t->text, slice) : 0;
+    if (clean > 0) {
+        int r = flush_text(t, str_sub(slice, 0, clean));
+        return r < 0 ? r : (ssize_t)clean;
+    }
+    smtp_client_text_feed(&t->text, slice, out);
+    int r = out->len < STREAM_OUT_FLUSH_BYTES || is_end ? 0 : flush_text(t, STR_NONE);
+    return r < 0 ? r : (ssize_t)slice.len;
+}
+
+static int put_piece(struct transaction *t, struct str piece)
+{
     while (piece.len > 0) {
-        struct str slice = str_sub(piece, 0, SLICE_BYTES);
-        piece = str_sub(piece, slice.len, piece.len);
-        smtp_client_text_feed(&t->text, slice, out);
-        /* The end of a chunk goes out where its reply is waited for: here it would pass for an
-         * early one. */
-        bool is_end = t->is_chunked && piece.len == 0;
-        if (out->len < STREAM_OUT_FLUSH_BYTES || is_end)
-            continue;
-        int r = flush_text(t);
-        if (r < 0)
-            return r;
+        ssize_t taken = put_slice(t, piece);
+        if (taken < 0)
+            return (int)taken;
+        piece = str_sub(piece, (size_t)taken, piece.len);
     }
     return 0;
 }

@@ -1,6 +1,8 @@
 /* The text of a message on its way out: see client_text.h. */
 #include "smtp/client_text.h"
 
+#include "base/lines.h"
+
 void smtp_client_text_init(struct smtp_client_text *t, bool is_dotted)
 {
     *t = (struct smtp_client_text){.is_dotted = is_dotted};
@@ -37,14 +39,28 @@ static size_t find_stop(struct str s)
     return s.len;
 }
 
+size_t smtp_client_text_take_clean(struct smtp_client_text *t, struct str piece)
+{
+    bool has_8bit = true; /* nobody asks */
+
+    if (t->is_in_line || t->has_cr)
+        return 0;
+    size_t len = lines_clean_prefix(piece, t->is_dotted, &has_8bit);
+    t->bytes += len;
+    return len;
+}
+
 /* Takes what is right as it is: whole lines with CR LF, and the start of one. Returns its length;
  * what stops it is a dot to be stuffed, a bare CR or LF, or a CR at the end. */
 static size_t find_clean(struct smtp_client_text *t, struct str s)
 {
+    bool has_8bit = true; /* nobody asks */
     size_t at = 0;
 
     while (at < s.len) {
-        if (t->is_dotted && !t->is_in_line && s.ptr[at] == '.')
+        if (!t->is_in_line)
+            at += lines_clean_prefix(str_sub(s, at, s.len), t->is_dotted, &has_8bit);
+        if (at == s.len || (t->is_dotted && !t->is_in_line && s.ptr[at] == '.'))
             return at;
         size_t stop = at + find_stop(str_sub(s, at, s.len));
         t->is_in_line |= stop > at;

@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "base/lines.h"
+#include "base/utf8.h"
+
 void data_scan_init(struct data_scan *d, enum data_mode mode, bool may_normalise)
 {
     *d = (struct data_scan){.mode = mode, .may_normalise = may_normalise, .state = SCAN_LINE_START};
@@ -34,21 +37,6 @@ static void bare_line_end(struct data_scan *d, struct buf *out)
     d->state = SCAN_TEXT;
 }
 
-static bool has_8bit(struct str run)
-{
-    uint64_t high = 0;
-    size_t i = 0;
-
-    for (; i + 8 <= run.len; i += 8) {
-        uint64_t word;
-        memcpy(&word, run.ptr + i, 8);
-        high |= word;
-    }
-    for (; i < run.len; i++)
-        high |= (uint64_t)(unsigned char)run.ptr[i];
-    return (high & 0x8080808080808080U) != 0;
-}
-
 static void note_run(struct data_scan *d, struct str run)
 {
     if (run.len == 0)
@@ -59,7 +47,7 @@ static void note_run(struct data_scan *d, struct str run)
     if (!d->has_nul)
         d->has_nul = memchr(run.ptr, '\0', run.len) != NULL;
     if (!d->has_8bit)
-        d->has_8bit = has_8bit(run);
+        d->has_8bit = utf8_has_non_ascii(run);
 }
 
 /* Content up to the next CR or LF; returns the bytes taken. */
@@ -98,8 +86,24 @@ static size_t scan_after_cr(struct data_scan *d, char c, struct buf *out)
     return 1;
 }
 
-static size_t scan_line_start(struct data_scan *d, char c)
+/* Takes the lines that nothing is to be done about, which are nearly all. Once a wrong line end was
+ * seen, false ends are looked for line by line. */
+static size_t scan_clean_lines(struct data_scan *d, struct str input, struct buf *out)
 {
+    if (d->has_bare)
+        return 0;
+    size_t len = lines_clean_prefix(input, d->mode == DATA_DOTTED, &d->has_8bit);
+    put(d, out, str_sub(input, 0, len));
+    return len;
+}
+
+static size_t scan_line_start(struct data_scan *d, struct str input, struct buf *out)
+{
+    const char c = input.ptr[0];
+
+    size_t clean = scan_clean_lines(d, input, out);
+    if (clean > 0)
+        return clean;
     if (d->mode == DATA_CHUNKED || c != '.') {
         d->state = SCAN_TEXT;
         return 0;
@@ -146,7 +150,7 @@ size_t data_scan_feed(struct data_scan *d, struct str input, struct buf *out)
             at += scan_text(d, rest, out);
             break;
         case SCAN_LINE_START:
-            at += scan_line_start(d, rest.ptr[0]);
+            at += scan_line_start(d, rest, out);
             break;
         case SCAN_CR:
             at += scan_after_cr(d, rest.ptr[0], out);

@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "smtp/received.h"
 
-enum { TEXT_FIRST_BYTES = 8 * 1024 };
+/* Most letters fit into the first, most of the others into the next. */
+enum { TEXT_FIRST_BYTES = 8 * 1024, TEXT_NEXT_BYTES = 64 * 1024 };
 enum { TEXT_MAX_BYTES = SMTP_INLINE_MAX_BYTES + 64 * 1024, FEED_PIECE_BYTES = 16 * 1024 };
 
 static void put_own_header(struct smtp_session *s)
@@ -32,7 +33,7 @@ void smtp_intake_open(struct smtp_session *s, enum data_mode mode)
     in->deadline_ms = clock_mono_ms() + settings->smtp_message_timeout;
     in->mime = mime_scanner_new();
     buf_init(&in->text, TEXT_MAX_BYTES);
-    (void)buf_reserve(&in->text, TEXT_FIRST_BYTES); /* most letters fit without growing */
+    (void)buf_reserve(&in->text, TEXT_FIRST_BYTES);
     header_filter_init(&in->filter);
     data_scan_init(&in->scan, mode, settings->smtp_bare_newline == SETTINGS_BARE_NEWLINE_NORMALISE);
     put_own_header(s);
@@ -101,6 +102,8 @@ static size_t feed_piece(struct smtp_session *s, struct str piece)
     struct smtp_intake *in = &s->transaction.intake;
     size_t before = in->text.len;
 
+    if (in->text.cap - in->text.len < piece.len)
+        (void)buf_reserve(&in->text, TEXT_NEXT_BYTES);
     size_t taken = scan_piece(in, piece);
     in->bytes += taken;
     mime_scanner_feed(in->mime, str_sub(buf_str(&in->text), before, in->text.len));

@@ -32,7 +32,7 @@ static void get_recipient(struct cursor *c, struct deliver_recipient *out)
     out->is_relay = cursor_u8(c) != 0;
 }
 
-void wire_put_deliver(struct buf *out, const struct deliver_request *request)
+void wire_put_deliver_head(struct buf *out, const struct deliver_request *request)
 {
     buf_put_u64(out, request->message_id);
     buf_put_u64(out, request->session_id);
@@ -47,10 +47,15 @@ void wire_put_deliver(struct buf *out, const struct deliver_request *request)
     buf_put_u32(out, request->prefix_bytes);
     buf_put_lp(out, request->summary);
     buf_put_u64(out, request->spool);
-    buf_put_lp(out, request->text);
     buf_put_u32(out, (uint32_t)request->recipient_count);
     for (size_t i = 0; i < request->recipient_count; i++)
         put_recipient(out, &request->recipients[i]);
+}
+
+void wire_put_deliver(struct buf *out, const struct deliver_request *request)
+{
+    wire_put_deliver_head(out, request);
+    buf_put_str(out, request->text);
 }
 
 int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_request *out)
@@ -68,20 +73,20 @@ int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_reque
     out->prefix_bytes = cursor_u32(c);
     out->summary = cursor_lp(c);
     out->spool = cursor_u64(c);
-    out->text = cursor_lp(c);
     uint32_t count = cursor_u32(c);
     if (cursor_status(c) < 0 || count == 0 || count > WIRE_RECIPIENTS_MAX ||
         !wire_is_plausible_id(out->message_id) || out->session_id >> 63 != 0)
         return -EBADMSG;
     if (out->priority < -DELIVER_PRIORITY_MAX || out->priority > DELIVER_PRIORITY_MAX)
         return -EBADMSG;
-    if (out->spool == 0 && out->prefix_bytes > out->text.len)
-        return -EBADMSG;
     struct deliver_recipient *recipients = arena_alloc(arena, count * sizeof(*recipients));
     for (uint32_t i = 0; i < count; i++)
         get_recipient(c, &recipients[i]);
     out->recipients = recipients;
     out->recipient_count = count;
+    out->text = cursor_take(c, cursor_left(c));
+    if (out->spool == 0 && out->prefix_bytes > out->text.len)
+        return -EBADMSG;
     return cursor_finish(c);
 }
 

@@ -178,5 +178,7 @@ void wire_put_append(struct buf *out, const struct append_request *request);
 MUST_CHECK int wire_get_append(struct cursor *c, struct append_request *out);
 
 void wire_put_deliver(struct buf *out, const struct deliver_request *request);
+/* All but the text, which follows it. */
+void wire_put_deliver_head(struct buf *out, const struct deliver_request *request);
 /* Recipients are allocated in the arena. 0 or -EBADMSG. */
 MUST_CHECK int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_request *out);

@@ -176,7 +176,7 @@ static void log_failure(const struct smtp_message *m, int error, const struct bu
         LOG_STR("why", error == -EPIPE ? STR("the store is not running") : buf_str(why)));
 }
 
-/* Encodes the request. -EMSGSIZE when it does not fit into a frame. */
+/* Encodes all but the text. -EMSGSIZE when the request does not fit into a frame. */
 static int put_message(struct buf *out, const struct smtp_message *m)
 {
     struct arena arena;
@@ -196,25 +196,26 @@ static int put_message(struct buf *out, const struct smtp_message *m)
                                       .prefix_bytes = m->prefix_bytes,
                                       .summary = m->summary,
                                       .spool = m->spool,
-                                      .text = m->text,
                                       .recipients = list_recipients(&arena, m),
                                       .recipient_count = m->recipient_count};
     /* Room at once for all but long envelopes; too much is refused by the buffer's own bound. */
-    (void)buf_reserve(out, MIN(m->text.len + m->summary.len + 2048, out->max));
-    wire_put_deliver(out, &request);
+    (void)buf_reserve(out, MIN(m->summary.len + 2048, out->max));
+    wire_put_deliver_head(out, &request);
     arena_done(&arena);
     return buf_status(out);
 }
 
 static int deliver(void *arg, const struct smtp_message *m)
 {
-    struct buf args, reply;
+    struct store_backend *b = arg;
+    struct buf head, reply;
 
-    buf_init(&args, WIRE_DELIVER_MAX_BYTES);
+    buf_init(&head, WIRE_DELIVER_MAX_BYTES - MIN(m->text.len, (size_t)WIRE_DELIVER_MAX_BYTES));
     buf_init(&reply, 4096);
-    int r = put_message(&args, m);
+    int r = put_message(&head, m);
     if (r == 0)
-        r = call(arg, STORE_DELIVER, &args, DELIVER_WAIT_MS, &reply);
+        r = rpc_call_parts(b->client, STORE_DELIVER, (struct str[2]){buf_str(&head), m->text},
+                           clock_mono_ms() + DELIVER_WAIT_MS, &reply);
     if (r < 0) {
         log_failure(m, r, &reply);
         /* If the frame was not sent, the spool is still ours; if it was, the store does not find
@@ -222,7 +223,7 @@ static int deliver(void *arg, const struct smtp_message *m)
         if (m->spool != 0)
             spool_drop(arg, m->spool);
     }
-    buf_done(&args);
+    buf_done(&head);
     buf_done(&reply);
     return r;
 }

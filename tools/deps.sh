@@ -24,7 +24,7 @@ build    libidn2-dev         domain names in any script
 build    libunistring-dev    Unicode normalisation
 build    libjansson-dev      --json output
 build    libarchive-dev      backup files
-build    zlib1g-dev          checksums and compressed bodies
+build    libdeflate-dev      checksums of stored bodies (CRC-32)
 check    libcmocka-dev       unit tests
 check    python3             test runner, chat scenarios, sinks
 check    python3-pytest      end-to-end tests

@@ -1,6 +1,7 @@
 /* Growable bytes with a mandatory maximum: see buf.h. */
 #include "base/buf.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,11 +102,9 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 
 static void put_le(struct buf *b, uint64_t v, size_t bytes)
 {
-    char le[8];
+    uint64_t le = htole64(v);
 
-    for (size_t i = 0; i < bytes; i++)
-        le[i] = (char)(v >> (8 * i));
-    buf_put(b, le, bytes);
+    buf_put(b, &le, bytes);
 }
 
 void buf_put_u8(struct buf *b, uint8_t v)
@@ -144,6 +143,14 @@ void buf_patch_u32(struct buf *b, size_t at, uint32_t v)
         b->ptr[at + i] = (char)(v >> (8 * i));
 }
 
+void buf_patch_u8(struct buf *b, size_t at, uint8_t v)
+{
+    if (b->has_overflowed)
+        return;
+    ASSERT(at < b->len);
+    b->ptr[at] = (char)v;
+}
+
 char *buf_reserve(struct buf *b, size_t bytes)
 {
     return has_room(b, bytes) ? b->ptr + b->len : NULL;
@@ -155,12 +162,24 @@ void buf_commit(struct buf *b, size_t bytes)
     b->len += bytes;
 }
 
+void buf_remove(struct buf *b, size_t at, size_t bytes)
+{
+    ASSERT(at <= b->len && bytes <= b->len - at);
+    if (bytes > 0 && at + bytes < b->len)
+        memmove(b->ptr + at, b->ptr + at + bytes, b->len - at - bytes);
+    b->len -= bytes;
+}
+
 void buf_consume(struct buf *b, size_t bytes)
 {
-    ASSERT(bytes <= b->len);
-    if (bytes < b->len && bytes > 0)
-        memmove(b->ptr, b->ptr + bytes, b->len - bytes);
-    b->len -= bytes;
+    buf_remove(b, 0, bytes);
+}
+
+void buf_cut(struct buf *b, size_t len)
+{
+    ASSERT(len <= b->len);
+    b->len = len;
+    b->has_overflowed = false;
 }
 
 struct str buf_str(const struct buf *b)

@@ -47,6 +47,7 @@ void buf_put_u64(struct buf *b, uint64_t v);
 void buf_put_lp(struct buf *b, struct str s);
 /* Overwrites the 32-bit number at `at`, which must lie inside. */
 void buf_patch_u32(struct buf *b, size_t at, uint32_t v);
+void buf_patch_u8(struct buf *b, size_t at, uint8_t v);
 
 /* Room for `bytes` more at the end, for direct writing; NULL (and overflow) when they do not fit.
  */
@@ -55,6 +56,11 @@ char *buf_reserve(struct buf *b, size_t bytes);
 void buf_commit(struct buf *b, size_t bytes);
 /* Drops `bytes` from the front. */
 void buf_consume(struct buf *b, size_t bytes);
+/* Drops `bytes` at `at`; both must lie inside. */
+void buf_remove(struct buf *b, size_t at, size_t bytes);
+/* Keeps the first `len` bytes only; what was too much for the buffer since then is forgotten, too.
+ */
+void buf_cut(struct buf *b, size_t len);
 
 struct str buf_str(const struct buf *b);
 /* NUL-terminates without counting the NUL and returns the text; "" when nothing was written. */

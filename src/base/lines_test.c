@@ -68,7 +68,8 @@ static void test_clean_text_is_found(void **state)
 /* Each kind of wrong byte at each place of some blocks, and every alignment of the text. */
 static void test_nothing_wrong_slips_through(void **state)
 {
-    static const char *const bad[] = {"\r", "\n", "\0", "\n\r", "\r\r\n", "\r\n.", "\r\n.\r\n", "\r\n\n"};
+    static const char *const bad[] = {"\r",     "\n",    "\0",        "\n\r",
+                                      "\r\r\n", "\r\n.", "\r\n.\r\n", "\r\n\n"};
     static const size_t bad_bytes[] = {1, 1, 1, 2, 3, 3, 5, 3};
     struct buf b;
 

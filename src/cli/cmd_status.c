@@ -171,13 +171,10 @@ int cmd_version(struct cli *cli)
     static const struct {
         const char *name, *version;
     } libraries[] = {
-        {"SQLite", LIBRARY_SQLITE},
-        {"libsodium", LIBRARY_LIBSODIUM},
-        {"libseccomp", LIBRARY_LIBSECCOMP},
-        {"libidn2", LIBRARY_LIBIDN2},
-        {"jansson", LIBRARY_JANSSON},
-        {"libarchive", LIBRARY_LIBARCHIVE},
-        {"zlib", LIBRARY_ZLIB},
+        {"SQLite", LIBRARY_SQLITE},         {"libsodium", LIBRARY_LIBSODIUM},
+        {"libseccomp", LIBRARY_LIBSECCOMP}, {"libidn2", LIBRARY_LIBIDN2},
+        {"jansson", LIBRARY_JANSSON},       {"libarchive", LIBRARY_LIBARCHIVE},
+        {"libdeflate", LIBRARY_LIBDEFLATE},
     };
     json_t *object = json_object();
 

@@ -13,7 +13,8 @@
 enum {
     RPC_READ_BYTES = 64 * 1024,
     RPC_MAX_CALLS = 100000,
-    RPC_KEEP_BYTES = 256 * 1024, /* of a buffer that is empty: the next large frame needs it again */
+    RPC_KEEP_BYTES =
+        256 * 1024, /* of a buffer that is empty: the next large frame needs it again */
     RPC_DIRECT_BYTES = 16 * 1024, /* from here on a copy costs more than a system call */
 };
 

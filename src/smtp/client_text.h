@@ -24,8 +24,8 @@ struct smtp_client_text {
 void smtp_client_text_init(struct smtp_client_text *t, bool is_dotted);
 /* Appends the piece to `out`, at most 2 * piece.len + 2 bytes. `out` may be NULL: only counts. */
 void smtp_client_text_feed(struct smtp_client_text *t, struct str piece, struct buf *out);
-/* Takes a leading part of the piece that can be sent as it is, without a copy: its length, or 0; the
- * rest is to be fed. */
+/* Takes a leading part of the piece that can be sent as it is, without a copy: its length, or 0;
+ * the rest is to be fed. */
 size_t smtp_client_text_take_clean(struct smtp_client_text *t, struct str piece);
 /* Ends the last line; at most 2 bytes. */
 void smtp_client_text_finish(struct smtp_client_text *t, struct buf *out);

@@ -8,13 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
-#include <zlib.h>
+
+#include <libdeflate.h>
 
 #include "base/cursor.h"
 
 static const uint32_t RECORD_MAGIC = 0x314b4948; /* "HIK1" */
-enum { NAME_BYTES = 40, VERIFY_CHUNK_BYTES = 64 * 1024 };
+enum {
+    NAME_BYTES = 40,
+    VERIFY_CHUNK_BYTES = 64 * 1024,
+    DIRECT_BYTES = 32 * 1024, /* from here on a copy costs more than a system call */
+};
 
 struct open_segment {
     int64_t segment;
@@ -123,6 +129,13 @@ bool bodies_is_full(const struct bodies *b)
     return b->flushed_end + (int64_t)b->pending.len >= b->max_bytes;
 }
 
+/* CRC-32 as zlib has it. */
+static uint32_t crc_add(uint32_t crc, struct str bytes)
+{
+    /* NULL would mean something else. */
+    return bytes.len > 0 ? libdeflate_crc32(crc, bytes.ptr, bytes.len) : crc;
+}
+
 static void put_record_header(struct buf *out, uint64_t id, int64_t length, uint32_t crc)
 {
     size_t at = out->len;
@@ -132,56 +145,34 @@ static void put_record_header(struct buf *out, uint64_t id, int64_t length, uint
     buf_put_u64(out, id);
     buf_put_u64(out, (uint64_t)length);
     buf_put_u32(out, 0);
-    uint32_t own = (uint32_t)crc32(0, (const unsigned char *)out->ptr + at, (uInt)(out->len - at));
-    buf_put_u32(out, own);
+    buf_put_u32(out, crc_add(0, str_sub(buf_str(out), at, out->len)));
 }
 
-static uint32_t crc_add(uint32_t crc, struct str bytes)
+/* Writes the bytes of all parts, one behind the other. */
+static int write_parts(int fd, struct iovec *parts, int count, int64_t at)
 {
-    return (uint32_t)crc32_z(crc, (const unsigned char *)bytes.ptr, bytes.len);
-}
-
-int bodies_append(struct bodies *b, uint64_t id, struct str prefix, struct str text,
-                  struct body_place *out_place)
-{
-    static const char padding[8];
-    int64_t length = (int64_t)(prefix.len + text.len);
-    size_t record = (size_t)body_record_bytes(length);
-
-    if (record > BODIES_WRITE_BUFFER_BYTES)
-        return -EMSGSIZE;
-    if (b->pending.len + record > BODIES_WRITE_BUFFER_BYTES) {
-        int r = bodies_flush(b);
-        if (r < 0)
-            return r;
+    while (count > 0) {
+        ssize_t n = pwritev(fd, parts, count, at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        at += n;
+        for (; count > 0 && (size_t)n >= parts->iov_len; parts++, count--)
+            n -= (ssize_t)parts->iov_len;
+        if (count > 0) {
+            parts->iov_base = (char *)parts->iov_base + n;
+            parts->iov_len -= (size_t)n;
+        }
     }
-    uint32_t crc = crc_add(0, prefix);
-    crc = text.len > 0 ? crc_add(crc, text) : crc;
-    *out_place = (struct body_place){.segment = b->active,
-                                     .offset = b->flushed_end + (int64_t)b->pending.len,
-                                     .length = length,
-                                     .crc = crc};
-    size_t before = b->pending.len;
-    put_record_header(&b->pending, id, length, crc);
-    buf_put_str(&b->pending, prefix);
-    buf_put_str(&b->pending, text);
-    buf_put(&b->pending, padding, record - (b->pending.len - before));
-    ASSERT(buf_status(&b->pending) == 0);
     return 0;
 }
 
 static int write_all(int fd, struct str bytes, int64_t at)
 {
-    while (bytes.len > 0) {
-        ssize_t n = pwrite(fd, bytes.ptr, bytes.len, at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        bytes = str_sub(bytes, (size_t)n, bytes.len);
-        at += n;
-    }
-    return 0;
+    struct iovec part = {.iov_base = (void *)(uintptr_t)bytes.ptr, .iov_len = bytes.len};
+
+    return write_parts(fd, &part, bytes.len > 0, at);
 }
 
 int bodies_flush(struct bodies *b)
@@ -193,6 +184,61 @@ int bodies_flush(struct bodies *b)
         return r;
     b->flushed_end += (int64_t)b->pending.len;
     buf_reset(&b->pending);
+    return 0;
+}
+
+/* Writes a large record as it is, behind what waits. */
+static int append_directly(struct bodies *b, uint64_t id, struct str text, uint32_t crc)
+{
+    static char padding[8];
+    size_t record = (size_t)body_record_bytes((int64_t)text.len);
+    struct buf header;
+
+    buf_init(&header, BODIES_RECORD_HEADER_BYTES);
+    put_record_header(&header, id, (int64_t)text.len, crc);
+    struct iovec parts[3] = {
+        {.iov_base = header.ptr, .iov_len = header.len},
+        {.iov_base = (void *)(uintptr_t)text.ptr, .iov_len = text.len},
+        {.iov_base = padding, .iov_len = record - header.len - text.len},
+    };
+    int r = write_parts(b->active_fd, parts, ARRAY_LEN(parts), b->flushed_end);
+    buf_done(&header);
+    if (r == 0)
+        b->flushed_end += (int64_t)record;
+    return r;
+}
+
+static void append_pending(struct bodies *b, uint64_t id, struct str text, uint32_t crc)
+{
+    static const char padding[8];
+    size_t end = b->pending.len + (size_t)body_record_bytes((int64_t)text.len);
+
+    put_record_header(&b->pending, id, (int64_t)text.len, crc);
+    buf_put_str(&b->pending, text);
+    buf_put(&b->pending, padding, end - b->pending.len);
+    ASSERT(buf_status(&b->pending) == 0);
+}
+
+int bodies_append(struct bodies *b, uint64_t id, struct str text, struct body_place *out_place)
+{
+    size_t record = (size_t)body_record_bytes((int64_t)text.len);
+    bool is_direct = record >= DIRECT_BYTES;
+    int r = 0;
+
+    if (record > BODIES_WRITE_BUFFER_BYTES)
+        return -EMSGSIZE;
+    if (is_direct || b->pending.len + record > BODIES_WRITE_BUFFER_BYTES)
+        r = bodies_flush(b);
+    if (r < 0)
+        return r;
+    uint32_t crc = crc_add(0, text);
+    *out_place = (struct body_place){.segment = b->active,
+                                     .offset = b->flushed_end + (int64_t)b->pending.len,
+                                     .length = (int64_t)text.len,
+                                     .crc = crc};
+    if (is_direct)
+        return append_directly(b, id, text, crc);
+    append_pending(b, id, text, crc);
     return 0;
 }
 

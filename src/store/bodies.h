@@ -43,8 +43,9 @@ MUST_CHECK int bodies_activate(struct bodies *b, int64_t segment, int64_t end);
 void bodies_active(const struct bodies *b, int64_t *out_segment, int64_t *out_end);
 /* Whether the active segment has reached its size and a new one should be activated. */
 bool bodies_is_full(const struct bodies *b);
-/* Appends prefix and text as one body. 0 or negative errno (-ENOSPC, -EIO). */
-MUST_CHECK int bodies_append(struct bodies *b, uint64_t id, struct str prefix, struct str text,
+/* Appends a body; a large one is written at once. 0 or negative errno (-ENOSPC, -EIO): then it is
+ * as if it had not been tried. */
+MUST_CHECK int bodies_append(struct bodies *b, uint64_t id, struct str text,
                              struct body_place *out_place);
 /* Writes the buffer out. 0 or negative errno; then nothing since the last success is in the file.
  */

@@ -78,6 +78,10 @@ void db_rollback(struct db *db);
 MUST_CHECK int db_savepoint(struct db *db);
 MUST_CHECK int db_release(struct db *db);
 MUST_CHECK int db_rollback_to(struct db *db);
+/* Rows that were changed since the database was opened, also if they were changed back. */
+int64_t db_changes(struct db *db);
+/* Whether a transaction is open: some failures end it by themselves. */
+bool db_has_transaction(struct db *db);
 
 /* Writes a consistent copy of the whole database to a new file. 0 or negative errno. */
 MUST_CHECK int db_copy_to(struct db *db, const char *path);

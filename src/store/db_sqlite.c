@@ -290,7 +290,7 @@ int db_commit(struct db *db)
 
 void db_rollback(struct db *db)
 {
-    if (!sqlite3_get_autocommit(db->handle))
+    if (db_has_transaction(db))
         (void)run_plain(db, "ROLLBACK");
 }
 
@@ -304,10 +304,20 @@ int db_release(struct db *db)
     return run_plain(db, "RELEASE request");
 }
 
+int64_t db_changes(struct db *db)
+{
+    return sqlite3_total_changes64(db->handle);
+}
+
+bool db_has_transaction(struct db *db)
+{
+    return sqlite3_get_autocommit(db->handle) == 0;
+}
+
 int db_rollback_to(struct db *db)
 {
     /* After some I/O errors SQLite has rolled everything back already. */
-    if (sqlite3_get_autocommit(db->handle))
+    if (!db_has_transaction(db))
         return -EIO;
     int r = run_plain(db, "ROLLBACK TO request");
     return r < 0 ? r : run_plain(db, "RELEASE request");

@@ -150,7 +150,9 @@ static int route_remote(struct plan *p, struct planned_row *row)
     size_t at;
 
     buf_init(&reply, QUEUE_REPLY_MAX_BYTES);
-    int r = suppression_find(p->job->db, row->address, p->job->now_ms, &reply);
+    int r = 0;
+    if (p->store->may_suppress)
+        r = suppression_find(p->job->db, row->address, p->job->now_ms, &reply);
     if (r > 0)
         add_failure(p, row, "5.1.1", buf_str(&reply));
     buf_done(&reply);
@@ -331,13 +333,6 @@ static int put_in_queue(struct plan *p)
 
     if (p->row_count == 0)
         return 0;
-    int r = buf_status(&p->rows);
-    if (r < 0)
-        return r;
-    /* A notice takes the place of what it is about. */
-    bool is_notice = q->sender.len == 0 && q->peer.len == 0;
-    if (!is_notice && p->store->queue_messages >= s->store_max_queue_messages)
-        return job_fail(p->job, -EBUSY, "the queue is full (store.max_queue_messages)");
     int64_t changed =
         db_run(p->job->db,
                "INSERT INTO queue(id, body, sender, envid, ret, flags, created, priority, alarm,"
@@ -345,11 +340,44 @@ static int put_in_queue(struct plan *p)
                DB_INT(q->message_id), DB_TEXT(q->sender), DB_TEXT(q->envid), DB_INT(q->ret),
                DB_INT(q->flags & ~DELIVER_ONCE), DB_INT(p->job->now_ms), DB_INT(priority_of(q)),
                DB_INT(p->job->now_ms + alarm_ms), DB_INT(p->job->now_ms + lifetime_ms));
-    r = changed < 0 ? (int)changed : 0;
+    int r = changed < 0 ? (int)changed : 0;
     for (size_t n = 0; r == 0 && n < p->row_count; n++)
         r = put_row(p, n, &rows);
     p->job->queue_delta++;
     return r;
+}
+
+/* What could refuse the message, before anything is changed. */
+static int check_plan(struct plan *p)
+{
+    const struct deliver_request *q = p->request;
+    int64_t known = 0;
+    /* A notice takes the place of what it is about. */
+    bool is_notice = q->sender.len == 0 && q->peer.len == 0;
+    bool is_full = p->store->queue_messages >= p->settings->store_max_queue_messages;
+
+    int r = buf_status(&p->rows);
+    if (r < 0)
+        return r;
+    if (p->row_count > 0 && !is_notice && is_full)
+        return job_fail(p->job, -EBUSY, "the queue is full (store.max_queue_messages)");
+    r = db_get_int(p->job->db, &known, "SELECT 1 FROM body WHERE id = ?1", DB_INT(q->message_id));
+    if (r == 0 && (q->flags & DELIVER_ONCE) != 0)
+        r = db_get_int(p->job->db, &known, "SELECT 1 FROM submitted WHERE id = ?1",
+                       DB_INT(q->message_id));
+    return r > 0 ? -EEXIST : r;
+}
+
+/* So that it can be known when it comes again, also when it has left. */
+static int remember_id(struct plan *p)
+{
+    const struct deliver_request *q = p->request;
+
+    if ((q->flags & DELIVER_ONCE) == 0)
+        return 0;
+    int64_t rows =
+        db_run(p->job->db, "INSERT INTO submitted(id) VALUES(?1)", DB_INT(q->message_id));
+    return rows < 0 ? (int)rows : 0;
 }
 
 static int run_plan(struct plan *p)
@@ -361,6 +389,10 @@ static int run_plan(struct plan *p)
     trace_accepted(p, bytes);
     for (size_t i = 0; r == 0 && i < q->recipient_count; i++)
         r = plan_recipient(p, i);
+    if (r == 0)
+        r = check_plan(p);
+    if (r == 0)
+        r = remember_id(p);
     if (r < 0)
         return r;
     int64_t refs = (int64_t)p->account_count + (p->row_count > 0);

@@ -160,16 +160,39 @@ struct group {
     size_t count;
     int64_t before;      /* end of the active segment when it began */
     int64_t added_bytes; /* appended by jobs that succeeded */
+    struct job_freed freed;
     bool has_body;
     bool has_moved;
 };
 
-/* Runs one job inside its savepoint. Negative when the whole group cannot go on. */
+/* Most often all of a group is of one segment: that is counted once. */
+static int note_freed(struct executor *e, struct group *g, const struct job_freed *freed)
+{
+    if (freed->bytes == 0)
+        return 0;
+    if (g->freed.bytes > 0 && g->freed.segment != freed->segment)
+        return e->config.count_freed(e->config.writer_db, *freed);
+    g->freed.segment = freed->segment;
+    g->freed.bytes += freed->bytes;
+    return 0;
+}
+
+static int end_failed(const struct job *job, struct db *db, int64_t changes)
+{
+    if (!job->verb->is_whole)
+        return db_rollback_to(db);
+    if (!db_has_transaction(db))
+        return -EIO;
+    return db_changes(db) == changes ? 0 : job->status;
+}
+
+/* Runs one job, inside a savepoint if it needs one. Negative when the whole group cannot go on. */
 static int run_write(struct executor *e, struct group *g, struct job *job, int64_t now_ms)
 {
     struct db *db = e->config.writer_db;
+    int64_t changes = db_changes(db);
 
-    int r = db_savepoint(db);
+    int r = job->verb->is_whole ? 0 : db_savepoint(db);
     if (r < 0)
         return r;
     job->db = db;
@@ -177,11 +200,12 @@ static int run_write(struct executor *e, struct group *g, struct job *job, int64
     job->status = job->verb->handler(e->config.store, job);
     job->db = NULL;
     if (job->status < 0)
-        return db_rollback_to(db);
+        return end_failed(job, db, changes);
     g->added_bytes += job->added_bytes;
     g->has_body |= job->has_body;
     g->has_moved |= job->has_moved;
-    return db_release(db);
+    r = job->verb->is_whole ? 0 : db_release(db);
+    return r < 0 ? r : note_freed(e, g, &job->freed);
 }
 
 static int run_group(struct executor *e, struct group *g)
@@ -195,7 +219,7 @@ static int run_group(struct executor *e, struct group *g)
     if (r == 0)
         r = bodies_flush(e->config.bodies);
     if (r == 0)
-        r = e->config.before_commit(e->config.store, db, g->added_bytes);
+        r = e->config.before_commit(e->config.store, db, g->added_bytes, g->freed);
     /* Moved bytes were acknowledged long ago: no row may name their new place before it is durable.
      */
     if (r == 0 && g->has_moved)
@@ -272,6 +296,22 @@ static void write_group(struct executor *e, struct list *jobs, size_t count)
     e->config.after_group(e->config.store, e->config.writer_db, r);
 }
 
+/* Back to the loop, or first to a reader that finishes the reply. */
+static void release_group(struct executor *e, struct list *jobs)
+{
+    struct list done, *link;
+
+    list_init(&done);
+    while ((link = list_pop(jobs)) != NULL) {
+        struct job *job = CONTAINER_OF(link, struct job, link);
+        job->is_written = job->status >= 0;
+        if (!job->is_written || job->verb->finish == NULL || queue_put(&e->reads, job) < 0)
+            list_append(&done, &job->link);
+    }
+    if (!list_is_empty(&done))
+        give_back(e, &done);
+}
+
 static void *run_writer(void *arg)
 {
     struct executor *e = arg;
@@ -281,27 +321,41 @@ static void *run_writer(void *arg)
     list_init(&jobs);
     while ((count = queue_take(&e->writes, &jobs, EXECUTOR_GROUP_MAX_JOBS)) > 0) {
         write_group(e, &jobs, count);
-        give_back(e, &jobs);
+        release_group(e, &jobs);
     }
     return NULL;
 }
 
 /* --- the readers --- */
 
+/* What comes before a write, or nothing: then it goes on to the writer. */
+static void run_prepare(struct executor *e, struct job *job)
+{
+    job->status = job_prepare_handler(job)(e->config.store, job);
+    job->db = NULL;
+    if (job->status >= 0) {
+        /* From here on it is the writer's. */
+        if (queue_put(&e->writes, job) == 0)
+            return;
+        job->status = job_fail(job, -EBUSY, "too many requests wait for the disk");
+    }
+    give_back_one(e, job);
+}
+
 static void run_read(struct executor *e, struct job *job, struct db *db)
 {
-    bool is_write = job->verb->kind == VERB_WRITE;
-    verb_handler *handler = is_write ? job_prepare_handler(job) : job->verb->handler;
-
     job->db = db;
     job->now_ms = clock_real_ms();
-    job->status = handler(e->config.store, job);
-    job->db = NULL;
-    if (!is_write || job->status < 0 || queue_put(&e->writes, job) < 0) {
-        if (is_write && job->status >= 0)
-            job->status = job_fail(job, -EBUSY, "too many requests wait for the disk");
-        give_back_one(e, job);
+    if (job->is_written) {
+        (void)job->verb->finish(e->config.store, job);
+    } else if (job->verb->kind == VERB_WRITE) {
+        run_prepare(e, job);
+        return;
+    } else {
+        job->status = job->verb->handler(e->config.store, job);
     }
+    job->db = NULL;
+    give_back_one(e, job);
 }
 
 static void *run_reader(void *arg)
@@ -316,7 +370,8 @@ static void *run_reader(void *arg)
         LOG(LOG_ERROR, "store.reader-failed", LOG_ERR(r));
     while (queue_take(&e->reads, &jobs, 1) > 0) {
         struct job *job = CONTAINER_OF(list_pop(&jobs), struct job, link);
-        if (db == NULL && db_open(e->config.db_path, DB_READER, true, &db) < 0) {
+        if (db == NULL && !job->is_written &&
+            db_open(e->config.db_path, DB_READER, true, &db) < 0) {
             job->status = job_fail(job, -EIO, "the database cannot be opened for reading");
             give_back_one(e, job);
             continue;

@@ -1,10 +1,11 @@
 /*
  * The store's threads: one that writes, a few that read, and the way back to the loop.
  *
- * Group commit lives here and nowhere else: the writer takes all waiting writes, runs each in its
- * own savepoint inside one transaction, syncs the active segment (on a thread of its own) while it
- * commits the rows, and releases the replies only when both are durable. A request that fails rolls
- * back alone; a group whose bytes cannot be made durable fails whole.
+ * Group commit lives here and nowhere else: the writer takes all waiting writes, runs each in one
+ * transaction (in a savepoint of its own, where it may fail half-way), syncs the active segment (on
+ * a thread of its own) while it commits the rows, and releases the replies only when both are
+ * durable. A request that fails rolls back alone; a group whose bytes cannot be made durable fails
+ * whole.
  */
 #pragma once
 
@@ -22,8 +23,12 @@ struct executor_config {
     struct db *writer_db; /* borrowed; used by the writer thread alone from now on */
     unsigned reader_threads;
     /* These run on the writer thread. Inside each group's transaction, after its jobs, with the
-     * bytes that they appended: segment rows. 0 or negative errno (the group fails). */
-    int (*before_commit)(struct store *store, struct db *db, int64_t added_bytes);
+     * bytes that they appended, and what they freed: segment rows. 0 or negative errno (the group
+     * fails). */
+    int (*before_commit)(struct store *store, struct db *db, int64_t added_bytes,
+                         struct job_freed freed);
+    /* The same for what is freed in a segment besides. */
+    int (*count_freed)(struct db *db, struct job_freed freed);
     /* When the rows of a group were committed but the sync of its bytes failed: takes back what
      * refers to bytes at or behind `before` in the active segment, and leaves that segment. 0 or
      * negative errno; then the process ends, and recovery does it. */

@@ -38,7 +38,19 @@ struct verb {
      */
     verb_handler *prepare;
     verb_handler *prepare_spool; /* the same, only for requests that bring a spool file */
-    bool changes_directory;      /* recipients may lead elsewhere after it */
+    /* For writes: runs once they are durable, on a reader thread, and adds to the reply. What it
+     * gives is ignored, and it has no view of the rows; under too much load it does not run. */
+    verb_handler *finish;
+    /* A write that looks before it changes: once it has changed a row, only the database can fail
+     * it. It needs no savepoint of its own, which costs as much as some statements; if it fails
+     * later all the same, its group does. */
+    bool is_whole;
+    bool changes_directory; /* recipients may lead elsewhere after it */
+};
+
+/* Bytes of records in one segment that nobody needs any more. */
+struct job_freed {
+    int64_t segment, bytes;
 };
 
 struct job {
@@ -54,6 +66,7 @@ struct job {
     struct db *db;    /* set while a handler runs */
     int64_t now_ms;   /* one moment for the whole group */
     int status;
+    bool is_written;    /* a write that is durable */
     struct spool spool; /* the spool file that the request took over */
     bool has_spool;
     struct body_place spool_place; /* set by prepare */
@@ -63,6 +76,7 @@ struct job {
      * the bytes must be durable before any row says so. */
     bool has_moved;
     int64_t added_bytes; /* it appended to the active segment */
+    struct job_freed freed;
     void (*on_done)(struct store *store,
                     struct job *job); /* instead of a reply, on the loop thread */
     uint64_t generation;      /* of the directory, or of the queue, when the job was submitted */

@@ -40,7 +40,7 @@ static int purge_one(struct job *job, int64_t before_ms)
     db_reset(stmt);
     int64_t rows = db_run(job->db, "UPDATE expunged SET body = 0 WHERE mailbox = ?1 AND uid = ?2",
                           DB_INT(mailbox), DB_INT(uid));
-    r = rows < 0 ? (int)rows : store_body_unref(job->db, body, 1);
+    r = rows < 0 ? (int)rows : store_body_unref(job, body, 1);
     return r < 0 ? r : 1;
 }
 
@@ -71,13 +71,19 @@ static int forget_submitted(struct job *job)
 }
 
 /* An address whose time is over begins anew, as if it had never been refused. */
-static int forget_suppressed(struct job *job)
+static int forget_suppressed(struct store *s, struct job *job)
 {
+    int64_t address = 0;
     int64_t rows =
         db_run(job->db, "DELETE FROM suppression WHERE expires <= ?1", DB_INT(job->now_ms));
 
     job->changes_suppression |= rows > 0;
-    return rows < 0 ? (int)rows : 0;
+    if (rows != 0)
+        return rows < 0 ? (int)rows : 0;
+    int r = db_get_int(job->db, &address, "SELECT 1 FROM suppression LIMIT 1");
+    if (r == 0)
+        s->may_suppress = false;
+    return r < 0 ? r : 0;
 }
 
 /* Takes the rows of segments without anything alive away; their files follow. */
@@ -109,7 +115,7 @@ static int move_body(struct store *s, struct job *job, uint64_t id, const struct
     int read = bodies_verify(s->bodies, from, id);
     if (read == 0)
         read = bodies_read(s->bodies, from, id, 0, from->length, &text);
-    int r = read == 0 ? bodies_append(s->bodies, id, STR_NONE, buf_str(&text), &to) : 0;
+    int r = read == 0 ? bodies_append(s->bodies, id, buf_str(&text), &to) : 0;
     buf_done(&text);
     /* What cannot be read stays where it is, and does not keep the rest from being moved. */
     if (read < 0) {
@@ -192,7 +198,7 @@ int verb_maintain(struct store *s, struct job *job)
     if (r == 0)
         r = forget_submitted(job);
     if (r == 0)
-        r = forget_suppressed(job);
+        r = forget_suppressed(s, job);
     if (r == 0 && s->backup_conn == NULL) {
         r = drop_dead(s, job, drops);
         if (r == 0)

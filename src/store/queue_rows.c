@@ -7,6 +7,7 @@
 
 #include "conf/route.h"
 #include "conf/value.h"
+#include "store/store.h"
 #include "store/wire.h"
 
 enum { PAUSE_DEFAULT_MS = 5 * 60 * 1000 };
@@ -98,15 +99,13 @@ int queue_remove_recipient(struct job *job, uint64_t message, uint32_t n)
 
 int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone)
 {
-    int64_t n = 0;
     int64_t body = 0;
 
     *out_gone = false;
-    int r = db_get_int(job->db, &n, "SELECT n FROM recipient WHERE queue = ?1 LIMIT 1",
+    int r = db_get_int(job->db, &body,
+                       "SELECT body FROM queue WHERE id = ?1 AND NOT EXISTS"
+                       " (SELECT 1 FROM recipient WHERE queue = ?1)",
                        DB_INT(message));
-    if (r != 0)
-        return r < 0 ? r : 0;
-    r = db_get_int(job->db, &body, "SELECT body FROM queue WHERE id = ?1", DB_INT(message));
     if (r <= 0)
         return r;
     int64_t rows = db_run(job->db, "DELETE FROM queue WHERE id = ?1", DB_INT(message));
@@ -114,7 +113,7 @@ int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone)
         return (int)rows;
     *out_gone = true;
     job->queue_delta--;
-    return store_body_unref(job->db, body, 1);
+    return store_body_unref(job, body, 1);
 }
 
 /* --- suppression --- */
@@ -138,9 +137,10 @@ bool suppression_is_about_address(uint16_t code, struct str status, struct str t
     return false;
 }
 
-int suppression_count(struct job *job, const struct settings *settings, struct str address,
-                      struct str reply)
+int suppression_count(struct store *store, struct job *job, struct str address, struct str reply)
 {
+    const struct settings *settings = store->settings;
+
     if (settings->queue_suppress_after == 0)
         return 0;
     int64_t rows =
@@ -153,12 +153,14 @@ int suppression_count(struct job *job, const struct settings *settings, struct s
                DB_TEXT(address), DB_INT(job->now_ms), DB_INT(settings->queue_suppress_for),
                DB_INT(settings->queue_suppress_after), DB_TEXT(reply));
 
-    job->changes_suppression = true;
+    job->changes_suppression = store->may_suppress = true;
     return rows < 0 ? (int)rows : 0;
 }
 
-int suppression_forget(struct job *job, struct str address)
+int suppression_forget(const struct store *store, struct job *job, struct str address)
 {
+    if (!store->may_suppress)
+        return 0;
     int64_t rows = db_run(job->db, "DELETE FROM suppression WHERE address = ?1", DB_TEXT(address));
 
     job->changes_suppression |= rows > 0;

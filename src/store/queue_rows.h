@@ -45,9 +45,9 @@ MUST_CHECK int queue_remove_recipient(struct job *job, uint64_t message, uint32_
 MUST_CHECK int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone);
 
 /* A failure for good of this address counts towards its suppression; a success forgets it. */
-MUST_CHECK int suppression_count(struct job *job, const struct settings *settings,
-                                 struct str address, struct str reply);
-MUST_CHECK int suppression_forget(struct job *job, struct str address);
+MUST_CHECK int suppression_count(struct store *store, struct job *job, struct str address,
+                                 struct str reply);
+MUST_CHECK int suppression_forget(const struct store *store, struct job *job, struct str address);
 /* Whether the address is suppressed now: 1, and the last refusal in out_reply (reset first, may be
  * NULL); 0; negative errno. Also for reader threads. */
 MUST_CHECK int suppression_find(struct db *db, struct str address, int64_t now_ms,

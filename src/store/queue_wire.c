@@ -84,6 +84,7 @@ static void get_message(struct cursor *c, struct arena *arena, struct queue_mess
     out->created_ms = get_i64(c);
     out->expires_ms = get_i64(c);
     out->bytes = cursor_u64(c);
+    out->text = STR_NONE;
     out->count = get_count(c, QUEUE_BATCH_RECIPIENTS_MAX);
     out->recipients = arena_alloc(arena, (out->count + 1) * sizeof(out->recipients[0]));
     for (size_t i = 0; i < out->count; i++) {
@@ -96,17 +97,60 @@ static void get_message(struct cursor *c, struct arena *arena, struct queue_mess
     }
 }
 
+size_t queue_begin_batch(struct buf *out)
+{
+    size_t batch = out->len;
+
+    buf_put_u8(out, 0);
+    buf_put_u32(out, 0);
+    return batch;
+}
+
+void queue_end_messages(struct buf *out, size_t batch, uint32_t count, bool has_more)
+{
+    buf_patch_u8(out, batch, has_more);
+    buf_patch_u32(out, batch + 1, count);
+}
+
+size_t queue_begin_text(struct buf *out, uint64_t id)
+{
+    buf_put_u64(out, id);
+    buf_put_u32(out, 0);
+    return out->len;
+}
+
+void queue_end_text(struct buf *out, size_t text)
+{
+    buf_patch_u32(out, text - 4, (uint32_t)(out->len - text));
+}
+
+/* Texts come in the order of their messages, but not for all of them. */
+static int get_texts(struct cursor *c, struct queue_batch *batch)
+{
+    size_t at = 0;
+
+    while (cursor_status(c) == 0 && cursor_left(c) > 0) {
+        uint64_t id = cursor_u64(c);
+        while (at < batch->count && batch->messages[at].id != id)
+            at++;
+        if (at == batch->count)
+            return -EBADMSG;
+        struct queue_message *m = &batch->messages[at++];
+        m->text = cursor_lp(c);
+        if (m->text.len != m->bytes)
+            return -EBADMSG;
+    }
+    return cursor_finish(c);
+}
+
 int queue_get_batch(struct cursor *c, struct arena *arena, struct queue_batch *out)
 {
     out->has_more = cursor_u8(c) != 0;
-    out->count = 0;
+    out->count = get_count(c, QUEUE_BATCH_MESSAGES_MAX);
     out->messages = arena_alloc(arena, QUEUE_BATCH_MESSAGES_MAX * sizeof(out->messages[0]));
-    while (cursor_status(c) == 0 && cursor_left(c) > 0) {
-        if (out->count == QUEUE_BATCH_MESSAGES_MAX)
-            return -EBADMSG;
-        get_message(c, arena, &out->messages[out->count++]);
-    }
-    return cursor_finish(c);
+    for (size_t i = 0; i < out->count; i++)
+        get_message(c, arena, &out->messages[i]);
+    return get_texts(c, out);
 }
 
 void queue_put_result(struct buf *out, const struct queue_result *r)

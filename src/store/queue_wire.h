@@ -14,6 +14,7 @@
 enum {
     QUEUE_BATCH_RECIPIENTS_MAX = 1000, /* of one take */
     QUEUE_BATCH_MESSAGES_MAX = 100,
+    QUEUE_BATCH_TEXT_MAX_BYTES = 256 * 1024,
     QUEUE_DESTINATIONS_MAX = 64, /* of one open */
     QUEUE_DESTINATION_MAX_BYTES = 400,
     QUEUE_REPLY_MAX_BYTES = 1000, /* of a remote's words that are kept */
@@ -94,19 +95,28 @@ struct queue_message {
     uint8_t ret;
     uint8_t flags; /* enum deliver_flags */
     int64_t created_ms, expires_ms;
-    uint64_t bytes; /* of the text as it is relayed */
+    uint64_t bytes;  /* of the text as it is relayed */
+    struct str text; /* all of it, or empty: to be had by queue.read */
     struct queue_recipient *recipients;
     size_t count;
 };
 
-/* queue.take: lp destination, u32 messages, u32 recipients -> this. */
+/* queue.take: lp destination, u32 messages, u32 recipients, u32 bytes of texts that may go along ->
+ * this. */
 struct queue_batch {
     struct queue_message *messages;
     size_t count;
     bool has_more;
 };
+/* The reply is u8 has_more, u32 count, the messages; then, to its end, u64 id and lp text of some
+ * of them, in the same order. It is written in this order: begin gives the place that end_messages
+ * needs, begin_text the place that end_text needs; what is put between them is the text. */
+size_t queue_begin_batch(struct buf *out);
 void queue_put_message(struct buf *out, const struct queue_message *m);
-/* The reply is u8 has_more and messages to its end. */
+void queue_end_messages(struct buf *out, size_t batch, uint32_t count, bool has_more);
+size_t queue_begin_text(struct buf *out, uint64_t id);
+void queue_end_text(struct buf *out, size_t text);
+/* The texts are views into what `c` reads. 0 or -EBADMSG. */
 MUST_CHECK int queue_get_batch(struct cursor *c, struct arena *arena, struct queue_batch *out);
 
 struct queue_result_recipient {

@@ -29,11 +29,21 @@ static void check_batch(struct cursor *c, struct arena *arena, struct buf *again
     if (queue_get_batch(c, arena, &first) < 0)
         return;
     ASSERT(first.count <= QUEUE_BATCH_MESSAGES_MAX);
-    buf_put_u8(again, first.has_more);
+    size_t batch = queue_begin_batch(again);
     for (size_t i = 0; i < first.count; i++)
         queue_put_message(again, &first.messages[i]);
+    queue_end_messages(again, batch, (uint32_t)first.count, first.has_more);
+    for (size_t i = 0; i < first.count; i++) {
+        if (first.messages[i].text.len == 0)
+            continue;
+        size_t text = queue_begin_text(again, first.messages[i].id);
+        buf_put_str(again, first.messages[i].text);
+        queue_end_text(again, text);
+    }
     struct cursor repeated = cursor_from(buf_str(again));
     ASSERT(queue_get_batch(&repeated, arena, &second) == 0 && second.count == first.count);
+    for (size_t i = 0; i < first.count; i++)
+        ASSERT(str_eq(second.messages[i].text, first.messages[i].text));
 }
 
 static void check_result(struct cursor *c, struct arena *arena, struct buf *again)

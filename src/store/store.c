@@ -56,24 +56,29 @@ static void drop_marked(struct store *s)
     s->settled_marked = 0;
 }
 
-static int before_commit(struct store *s, struct db *db, int64_t added_bytes)
+static int count_freed(struct db *db, struct job_freed freed)
+{
+    int64_t rows = db_run(db, "UPDATE segment SET live = live - ?2 WHERE id = ?1",
+                          DB_INT(freed.segment), DB_INT(freed.bytes));
+
+    return rows < 0 ? (int)rows : 0;
+}
+
+/* The active segment's row, when something was added to it or others are to be marked. */
+static int note_segment(struct store *s, struct db *db, int64_t live_bytes)
 {
     int64_t segment, end;
 
-    s->settled_marked = 0;
-    if (added_bytes == 0 && s->new_solo_count == 0 && s->settled_count == 0)
-        return 0;
     bodies_active(s->bodies, &segment, &end);
     int r = insert_active_segment(s, db, segment);
     if (r == 0)
         r = mark_settled(s, db);
     if (r < 0)
         return r;
-    int64_t rows =
-        db_run(db,
-               "UPDATE segment SET bytes = ?2, live = live + ?3, durable = ?4"
-               " WHERE id = ?1",
-               DB_INT(segment), DB_INT(end), DB_INT(added_bytes), DB_INT(s->durable_end));
+    int64_t rows = db_run(db,
+                          "UPDATE segment SET bytes = ?2, live = live + ?3, durable = ?4"
+                          " WHERE id = ?1",
+                          DB_INT(segment), DB_INT(end), DB_INT(live_bytes), DB_INT(s->durable_end));
     /* The row is new: bodies that came and went within this group found none to count in. */
     if (rows >= 0 && s->needs_segment_row)
         rows = db_run(db,
@@ -81,6 +86,23 @@ static int before_commit(struct store *s, struct db *db, int64_t added_bytes)
                       " FROM body WHERE body.segment = ?1) WHERE id = ?1",
                       DB_INT(segment));
     return rows < 0 ? (int)rows : 0;
+}
+
+static int before_commit(struct store *s, struct db *db, int64_t added_bytes,
+                         struct job_freed freed)
+{
+    int64_t segment, end;
+    bool is_told = added_bytes > 0 || s->new_solo_count > 0 || s->settled_count > 0;
+    int r = 0;
+
+    bodies_active(s->bodies, &segment, &end);
+    bool is_ours = is_told && freed.segment == segment;
+    s->settled_marked = 0;
+    if (freed.bytes > 0 && !is_ours)
+        r = count_freed(db, freed);
+    if (r < 0 || !is_told)
+        return r;
+    return note_segment(s, db, added_bytes - (is_ours ? freed.bytes : 0));
 }
 
 static void refresh_free_bytes(struct store *s)
@@ -132,6 +154,7 @@ static void after_group(struct store *s, struct db *db, int result)
     /* Pages of a failed sync may be marked clean: nothing more goes into this file. */
     else if (result == -EIO)
         rotate_segment(s);
+    s->may_suppress |= result < 0;
     s->new_solo_count = 0;
     db_checkpoint_if_due(db);
     refresh_free_bytes(s);
@@ -169,7 +192,7 @@ static int place_body(struct store *s, struct job *job, const struct store_body 
                       struct body_place *out_place)
 {
     if (!job->has_spool) {
-        int r = bodies_append(s->bodies, body->id, STR_NONE, body->text, out_place);
+        int r = bodies_append(s->bodies, body->id, body->text, out_place);
         if (r == 0)
             job->added_bytes += body_record_bytes(out_place->length);
         return r;
@@ -193,13 +216,8 @@ static int place_body(struct store *s, struct job *job, const struct store_body 
 int store_body_add(struct store *s, struct job *job, const struct store_body *body)
 {
     struct body_place place;
-    int64_t known;
 
-    /* Before the bytes are placed: a repeated id must cost nothing. */
-    int r = db_get_int(job->db, &known, "SELECT 1 FROM body WHERE id = ?1", DB_INT(body->id));
-    if (r != 0)
-        return r > 0 ? -EEXIST : r;
-    r = place_body(s, job, body, &place);
+    int r = place_body(s, job, body, &place);
     if (r < 0)
         return r;
     job->has_body = true;
@@ -212,25 +230,38 @@ int store_body_add(struct store *s, struct job *job, const struct store_body *bo
     return rows < 0 ? (int)rows : 0;
 }
 
-int store_body_unref(struct db *db, int64_t body, int64_t count)
+/* Most often all that dies in a group lay in one segment: that is counted at its end. */
+static int note_freed(struct job *job, int64_t segment, int64_t bytes)
 {
-    struct db_stmt *stmt = db_query(db,
-                                    "UPDATE body SET refs = refs - ?2 WHERE id = ?1"
-                                    " RETURNING refs, segment, bytes",
-                                    DB_INT(body), DB_INT(count));
+    if (job->freed.bytes > 0 && job->freed.segment != segment)
+        return count_freed(job->db, (struct job_freed){.segment = segment, .bytes = bytes});
+    job->freed.segment = segment;
+    job->freed.bytes += bytes;
+    return 0;
+}
+
+static int drop_body(struct job *job, int64_t body, int64_t segment, int64_t bytes)
+{
+    int64_t rows = db_run(job->db, "DELETE FROM body WHERE id = ?1", DB_INT(body));
+
+    return rows < 0 ? (int)rows : note_freed(job, segment, body_record_bytes(bytes));
+}
+
+int store_body_unref(struct job *job, int64_t body, int64_t count)
+{
+    struct db_stmt *stmt =
+        db_query(job->db, "SELECT refs, segment, bytes FROM body WHERE id = ?1", DB_INT(body));
     int r = db_step(stmt);
+
     if (r <= 0)
         return r;
     int64_t refs = db_column_int(stmt, 0), segment = db_column_int(stmt, 1);
     int64_t bytes = db_column_int(stmt, 2);
-    /* RETURNING statements must be stepped to their end. */
-    r = db_step(stmt);
-    if (r < 0 || refs > 0)
-        return r;
-    int64_t rows = db_run(db, "DELETE FROM body WHERE id = ?1", DB_INT(body));
-    if (rows >= 0)
-        rows = db_run(db, "UPDATE segment SET live = live - ?2 WHERE id = ?1", DB_INT(segment),
-                      DB_INT(body_record_bytes(bytes)));
+    db_reset(stmt);
+    if (refs <= count)
+        return drop_body(job, body, segment, bytes);
+    int64_t rows = db_run(job->db, "UPDATE body SET refs = refs - ?2 WHERE id = ?1", DB_INT(body),
+                          DB_INT(count));
     return rows < 0 ? (int)rows : 0;
 }
 
@@ -340,6 +371,9 @@ static int count_queue(struct store *s)
     int r = db_get_int(s->db, &count, "SELECT COUNT(*) FROM queue");
 
     s->queue_messages = count;
+    if (r >= 0)
+        r = db_get_int(s->db, &count, "SELECT 1 FROM suppression LIMIT 1");
+    s->may_suppress = r != 0;
     return r < 0 ? r : 0;
 }
 
@@ -376,6 +410,7 @@ int store_start(struct store *s)
         .writer_db = s->db,
         .reader_threads = (unsigned)s->settings->store_reader_threads,
         .before_commit = before_commit,
+        .count_freed = count_freed,
         .undo_bodies = undo_bodies,
         .after_group = after_group,
     };

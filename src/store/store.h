@@ -52,6 +52,8 @@ struct store {
     size_t settled_count, settled_marked;
     int64_t last_statvfs_ms;
     struct fair fair;
+    /* False: there are no suppressed addresses, and nobody needs to look. True: there may be. */
+    bool may_suppress;
 };
 
 /* Opens (or creates) everything below the data folder and recovers what a crash left behind. The
@@ -81,7 +83,7 @@ struct store_body {
 MUST_CHECK int store_body_add(struct store *s, struct job *job, const struct store_body *body);
 /* Gives up `count` uses of a body; the last use drops its row and its bytes. From a write handler.
  */
-MUST_CHECK int store_body_unref(struct db *db, int64_t body, int64_t count);
+MUST_CHECK int store_body_unref(struct job *job, int64_t body, int64_t count);
 /* Whether new mail may come in: 0, or -ENOSPC when too little room is left on the disk. */
 MUST_CHECK int store_check_room(const struct store *s);
 /* Gives back what the job's spool file took, once its outcome is known. Any thread. */

@@ -73,16 +73,6 @@ int verb_finish_spool(struct store *store, struct job *job)
     return r < 0 ? r : spool_finish(&job->spool, cursor_u64(&c), &job->spool_place);
 }
 
-/* In the same savepoint as the message: a failure forgets it. */
-static int remember_id(struct job *job, const struct deliver_request *request)
-{
-    if ((request->flags & DELIVER_ONCE) == 0)
-        return 0;
-    int64_t rows =
-        db_run(job->db, "INSERT INTO submitted(id) VALUES(?1)", DB_INT(request->message_id));
-    return rows < 0 ? (int)rows : 0;
-}
-
 /* deliver: struct deliver_request -> (nothing) */
 int verb_deliver(struct store *store, struct job *job)
 {
@@ -97,8 +87,7 @@ int verb_deliver(struct store *store, struct job *job)
     if ((request.spool != 0) != job->has_spool ||
         (job->has_spool && request.prefix_bytes > job->spool_place.length))
         return -EBADMSG;
-    r = remember_id(job, &request);
-    return r < 0 ? r : deliver_message(store, job, &request);
+    return deliver_message(store, job, &request);
 }
 
 /* trace.add: encoded events of what never became a message; passed on as they are after a look */

@@ -321,7 +321,7 @@ static int unref_bodies(struct job *job, int64_t account, const char *sql)
         if (rows == 0)
             rows = db_run(job->db, "DELETE FROM expunged WHERE mailbox = ?1 AND uid = ?2",
                           DB_INT(mailbox), DB_INT(uid));
-        r = rows < 0 ? (int)rows : store_body_unref(job->db, body, 1);
+        r = rows < 0 ? (int)rows : store_body_unref(job, body, 1);
         if (r < 0)
             return r;
     }

@@ -1,5 +1,6 @@
 /*
- * What the outbound worker asks of the queue: destinations to open, messages to take, how it went.
+ * What the outbound worker asks of the queue: destinations to open and to close. What it takes from
+ * them is in verb_queue_take.c, how it went in verb_queue_result.c.
  *
  * Destinations and recipients in its hands are leased by their state (ACTIVE, LEASED); there is one
  * worker, and when it starts, or gets a new channel, what nobody holds is given back (queue.begin).
@@ -14,10 +15,7 @@
 #include "store/store.h"
 #include "store/verbs.h"
 
-enum {
-    PROMOTED_MAX = 1000,  /* deferred recipients that become ready in one take */
-    DOWN_TRACED_MAX = 20, /* messages whose trace tells of a destination that is down */
-};
+enum { DOWN_TRACED_MAX = 20 /* messages whose trace tells of a destination that is down */ };
 
 static int changed(int64_t rows)
 {
@@ -143,156 +141,6 @@ int verb_queue_open(struct store *store, struct job *job)
         r = find_next(job, &o);
     queue_put_opened(&job->reply, &o);
     return r;
-}
-
-/* --- queue.take --- */
-
-struct taken {
-    uint64_t id;
-    struct queue_recipient to;
-};
-
-/* Recipients whose time has come are ready, in front of the others. */
-static int promote(struct job *job, struct str destination)
-{
-    return changed(db_run(job->db,
-                          "UPDATE recipient SET state = 0 WHERE (queue, n) IN (SELECT queue, n"
-                          " FROM recipient WHERE destination = ?1 AND state = 1 AND due <= ?2"
-                          " ORDER BY due LIMIT ?3)",
-                          DB_TEXT(destination), DB_INT(job->now_ms), DB_INT(PROMOTED_MAX)));
-}
-
-static int select_ready(struct job *job, struct str destination, struct taken *rows, uint32_t max,
-                        uint32_t *out_count)
-{
-    struct db_stmt *stmt =
-        db_query(job->db,
-                 "SELECT queue, n, address, orcpt, notify, attempts FROM recipient"
-                 " WHERE destination = ?1 AND state = 0 ORDER BY due, queue, n LIMIT ?2",
-                 DB_TEXT(destination), DB_INT(max));
-    int r;
-
-    while ((r = db_step(stmt)) > 0) {
-        struct taken *t = &rows[(*out_count)++];
-        t->id = (uint64_t)db_column_int(stmt, 0);
-        t->to = (struct queue_recipient){.n = (uint32_t)db_column_int(stmt, 1),
-                                         .address = arena_str(&job->arena, db_column_text(stmt, 2)),
-                                         .orcpt = arena_str(&job->arena, db_column_text(stmt, 3)),
-                                         .notify = (uint8_t)db_column_int(stmt, 4),
-                                         .attempts = (uint32_t)db_column_int(stmt, 5)};
-    }
-    return r;
-}
-
-static int read_message(struct job *job, struct queue_message *m)
-{
-    struct db_stmt *stmt =
-        db_query(job->db,
-                 "SELECT q.sender, q.envid, q.ret, q.flags, q.created, q.expires, b.bytes, b.prefix"
-                 " FROM queue q JOIN body b ON b.id = q.body WHERE q.id = ?1",
-                 DB_INT(m->id));
-    int r = db_step(stmt);
-
-    if (r > 0) {
-        m->sender = arena_str(&job->arena, db_column_text(stmt, 0));
-        m->envid = arena_str(&job->arena, db_column_text(stmt, 1));
-        m->ret = (uint8_t)db_column_int(stmt, 2);
-        m->flags = (uint8_t)db_column_int(stmt, 3);
-        m->created_ms = db_column_int(stmt, 4);
-        m->expires_ms = db_column_int(stmt, 5);
-        m->bytes = (uint64_t)(db_column_int(stmt, 6) - db_column_int(stmt, 7));
-    }
-    db_reset(stmt);
-    return r;
-}
-
-static int lease(struct job *job, const struct queue_message *m)
-{
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < m->count; i++)
-        r = changed(db_run(job->db, "UPDATE recipient SET state = 2 WHERE queue = ?1 AND n = ?2",
-                           DB_INT(m->id), DB_INT(m->recipients[i].n)));
-    return r;
-}
-
-/* Rows without a message would block the others for ever. */
-static int drop_orphans(struct job *job, uint64_t id)
-{
-    LOG(LOG_ERROR, "store.queue-orphan", LOG_ID("message", id),
-        LOG_C("hint", "its recipients are forgotten; look for the message in a backup"));
-    return changed(db_run(job->db, "DELETE FROM recipient WHERE queue = ?1", DB_INT(id)));
-}
-
-/* The next message of the rows: how many rows it took, or negative errno. */
-static int take_message(struct job *job, const struct taken *rows, uint32_t count)
-{
-    uint32_t n = 0;
-    struct queue_message m = {.id = rows[0].id};
-
-    while (n < count && rows[n].id == m.id)
-        n++;
-    m.recipients = arena_alloc(&job->arena, n * sizeof(m.recipients[0]));
-    for (uint32_t i = 0; i < n; i++)
-        m.recipients[i] = rows[i].to;
-    m.count = n;
-    int r = read_message(job, &m);
-    if (r == 0)
-        r = drop_orphans(job, m.id);
-    else if (r > 0)
-        r = lease(job, &m);
-    if (r < 0)
-        return r;
-    if (m.bytes > 0 || m.sender.ptr != NULL)
-        queue_put_message(&job->reply, &m);
-    return (int)n;
-}
-
-/* queue.take: lp destination, u32 messages, u32 recipients -> struct queue_batch */
-int verb_queue_take(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-    struct str destination = cursor_lp(&c);
-    uint32_t messages = cursor_u32(&c), recipients = cursor_u32(&c);
-    uint32_t count = 0, at = 0;
-
-    (void)store;
-    if (cursor_finish(&c) < 0 || messages == 0 || messages > QUEUE_BATCH_MESSAGES_MAX ||
-        recipients == 0 || recipients > QUEUE_BATCH_RECIPIENTS_MAX)
-        return -EBADMSG;
-    struct taken *rows = arena_alloc(&job->arena, recipients * sizeof(rows[0]));
-    int r = promote(job, destination);
-    if (r == 0)
-        r = select_ready(job, destination, rows, recipients, &count);
-    buf_put_u8(&job->reply, 0);
-    for (uint32_t i = 0; r >= 0 && i < messages && at < count; i++) {
-        r = take_message(job, &rows[at], count - at);
-        at += r > 0 ? (uint32_t)r : 0;
-    }
-    if (r < 0)
-        return r;
-    job->reply.ptr[0] = at < count || count == recipients;
-    return 0;
-}
-
-/* queue.read: u64 message, u64 from, u32 length -> u64 whole length, the bytes as they are relayed
- */
-int verb_queue_read(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-    struct message_part part = {.id = cursor_u64(&c),
-                                .is_relayed = true,
-                                .from = (int64_t)cursor_u64(&c),
-                                .length = cursor_u32(&c)};
-    int64_t found = 0;
-
-    if (cursor_finish(&c) < 0)
-        return -EBADMSG;
-    /* The worker may read what it is to send, and nothing else. */
-    int r = db_get_int(job->db, &found, "SELECT 1 FROM queue WHERE id = ?1", DB_INT(part.id));
-    if (r <= 0)
-        return r < 0 ? r : -ENOENT;
-    return message_read_part(store, job, &part);
 }
 
 /* --- queue.close --- */

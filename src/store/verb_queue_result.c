@@ -113,7 +113,7 @@ static int finish(struct outcome *o, const struct queue_result_recipient *to,
 static int note_delivered(struct outcome *o, const struct queue_result_recipient *to)
 {
     (void)trace_attempt(o, "relayed", to);
-    int r = suppression_forget(o->job, buf_str(&o->row.address));
+    int r = suppression_forget(o->store, o->job, buf_str(&o->row.address));
     if (r < 0)
         return r;
     /* A server that knows DSN tells the sender itself (RFC 3461 section 5.2.2). */
@@ -126,7 +126,7 @@ static int note_failed(struct outcome *o, const struct queue_result_recipient *t
 {
     (void)trace_attempt(o, "failed", to);
     if (suppression_is_about_address(to->code, to->status, to->text)) {
-        int r = suppression_count(o->job, o->store->settings, buf_str(&o->row.address), to->text);
+        int r = suppression_count(o->store, o->job, buf_str(&o->row.address), to->text);
         if (r < 0)
             return r;
     }

@@ -44,6 +44,7 @@ verb_handler verb_message_undelete;
 verb_handler verb_queue_begin;
 verb_handler verb_queue_open;
 verb_handler verb_queue_take;
+verb_handler verb_queue_take_texts;
 verb_handler verb_queue_read;
 verb_handler verb_queue_result;
 verb_handler verb_queue_close;

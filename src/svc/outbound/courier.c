@@ -173,7 +173,7 @@ int courier_carry(struct courier *c, struct connection *connection,
                                     .next_piece = next_piece,
                                     .before_end = before_end,
                                     .arg = &carrying};
-    text_source_init(&source, message->id, message->bytes);
+    text_source_init(&source, message);
     int r = make_fit(connection, message, recipients, count, &source, &m, &reply);
     if (r == 0)
         answer_all(out, &reply, count);

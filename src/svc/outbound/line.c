@@ -22,6 +22,8 @@ enum {
     /* What is said about one transaction, by all hosts that are tried; only as much as is used. */
     CARRY_ARENA_BYTES = 64 * 1024 * 1024,
     BATCH_ARENA_BYTES = 4 * 1024 * 1024,
+    /* Of texts that come along with a batch: each line may hold as much. */
+    BATCH_TEXT_BYTES = 128 * 1024,
     TRIED_MAX_BYTES = 1000,
 };
 
@@ -38,6 +40,7 @@ int line_take(struct line *l, struct arena *arena, struct queue_batch *out)
     buf_put_lp(&args, str_from_c(d->name));
     buf_put_u32(&args, l->batch_size);
     buf_put_u32(&args, QUEUE_BATCH_RECIPIENTS_MAX);
+    buf_put_u32(&args, BATCH_TEXT_BYTES);
     int r = worker_call(STORE_QUEUE_TAKE, &args, &l->reply);
     buf_done(&args);
     struct cursor c = cursor_from(buf_str(&l->reply));

@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "smtp/client.h"
-#include "store/queue_wire.h"
 #include "svc/outbound/worker.h"
 
 enum {
@@ -15,9 +14,9 @@ enum {
 
 _Static_assert((int)PIECE_BYTES <= (int)SMTP_CLIENT_PIECE_MAX_BYTES, "a piece fits the client");
 
-void text_source_init(struct text_source *s, uint64_t id, uint64_t bytes)
+void text_source_init(struct text_source *s, const struct queue_message *m)
 {
-    *s = (struct text_source){.id = id, .bytes = bytes};
+    *s = (struct text_source){.id = m->id, .bytes = m->bytes, .whole = m->text};
     buf_init(&s->reply, REPLY_MAX_BYTES);
     buf_init(&s->converted, MIME_7BIT_OUT_MAX(CONVERTED_PIECE_BYTES) + MIME_7BIT_OUT_MAX(0));
 }
@@ -29,13 +28,10 @@ void text_source_done(struct text_source *s)
     buf_done(&s->converted);
 }
 
-/* The next bytes as they are stored: 1, 0 at the end, negative errno. */
-static int read_piece(struct text_source *s, uint32_t max, struct str *out)
+static int ask_store(struct text_source *s, uint32_t max, struct str *out)
 {
     struct buf args;
 
-    if (s->at >= s->bytes)
-        return 0;
     buf_init(&args, 32);
     buf_put_u64(&args, s->id);
     buf_put_u64(&args, s->at);
@@ -47,8 +43,22 @@ static int read_piece(struct text_source *s, uint32_t max, struct str *out)
     struct cursor c = cursor_from(buf_str(&s->reply));
     uint64_t whole = cursor_u64(&c);
     *out = cursor_rest(&c);
-    if (whole != s->bytes || out->len == 0)
-        return -EBADMSG;
+    return whole != s->bytes || out->len == 0 ? -EBADMSG : 0;
+}
+
+/* The next bytes as they are stored: 1, 0 at the end, negative errno. */
+static int read_piece(struct text_source *s, uint32_t max, struct str *out)
+{
+    int r = 0;
+
+    if (s->at >= s->bytes)
+        return 0;
+    if (s->whole.len > 0)
+        *out = str_sub(s->whole, (size_t)s->at, max);
+    else
+        r = ask_store(s, max, out);
+    if (r < 0)
+        return r;
     s->at += out->len;
     return 1;
 }

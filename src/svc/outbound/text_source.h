@@ -9,11 +9,13 @@
 
 #include "base/buf.h"
 #include "mail/mime_7bit.h"
+#include "store/queue_wire.h"
 
 struct text_source {
     uint64_t id;
     uint64_t bytes; /* of the whole text */
     uint64_t at;
+    struct str whole;        /* all of it, if it came along with the message */
     struct buf reply;        /* of the store: the piece lies in it */
     struct mime_7bit *seven; /* once the text was looked at */
     struct buf converted;
@@ -24,7 +26,8 @@ struct text_source {
     int conversion; /* after looking: 0 not needed, 1 possible, negative errno: impossible */
 };
 
-void text_source_init(struct text_source *s, uint64_t id, uint64_t bytes);
+/* The message's text, if it has it, must outlive the source. */
+void text_source_init(struct text_source *s, const struct queue_message *m);
 void text_source_done(struct text_source *s);
 /* Reads all of it once, to know what it needs. Yields. 0 or negative errno. */
 MUST_CHECK int text_source_look(struct text_source *s);

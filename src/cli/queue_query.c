@@ -5,10 +5,7 @@
 #include "cli/queue_text.h"
 #include "store/wire.h"
 
-enum {
-    PAGE_ROWS = 200, /* of at most some 3 KiB each: fits into one reply */
-    LIMIT_MAX = 1000 * 1000,
-};
+enum { LIMIT_MAX = 1000 * 1000 };
 
 int queue_query_fail(void)
 {
@@ -82,23 +79,28 @@ int queue_query_filter(const struct cli *cli, struct queue_filter *out)
     return CLI_DONE;
 }
 
-/* One page; *io_filter is moved behind it. */
+/* One page; *io_filter is moved behind it, *io_limit is what may still come: 0 at the end. */
 static int walk_page(struct queue_filter *io_filter, const struct buf *reply, queue_row_fn *fn,
-                     void *arg, uint64_t *out_rows)
+                     void *arg, uint64_t *io_limit)
 {
     struct cursor c = cursor_from(buf_str(reply));
+    bool has_more = cursor_u8(&c) != 0;
     struct queue_row row;
+    uint64_t rows = 0;
     int status = CLI_DONE, r;
 
-    *out_rows = 0;
     while (status == CLI_DONE && (r = queue_next_row(&c, &row)) != 0) {
         if (r < 0)
             return queue_query_fail();
         status = fn(arg, &row);
         io_filter->after_id = row.id;
         io_filter->after_n = row.n;
-        (*out_rows)++;
+        rows++;
     }
+    /* Without a row the same page would come for ever. */
+    if (status == CLI_DONE && (cursor_status(&c) < 0 || (has_more && rows == 0)))
+        return queue_query_fail();
+    *io_limit = has_more ? *io_limit - MIN(rows, *io_limit) : 0;
     return status;
 }
 
@@ -106,25 +108,22 @@ int queue_query_rows(struct client *client, const struct queue_filter *filter, u
                      queue_row_fn *fn, void *arg)
 {
     struct queue_filter place = *filter;
-    uint64_t rows = 0, asked;
     struct buf args, reply;
     int status;
 
     buf_init(&args, CLIENT_ARGS_MAX_BYTES);
     buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
     do {
-        asked = MIN(limit, (uint64_t)PAGE_ROWS);
         buf_reset(&args);
         queue_put_filter(&args, &place);
-        buf_put_u32(&args, (uint32_t)asked);
+        buf_put_u32(&args, (uint32_t)MIN(limit, (uint64_t)QUEUE_LIST_ROWS_MAX));
         if (buf_status(&args) < 0)
             status = cli_fail("the addresses are too long");
         else
             status = client_do(client, STORE_QUEUE_LIST, buf_str(&args), &reply);
         if (status == CLI_DONE)
-            status = walk_page(&place, &reply, fn, arg, &rows);
-        limit -= MIN(rows, limit);
-    } while (status == CLI_DONE && rows == asked && limit > 0);
+            status = walk_page(&place, &reply, fn, arg, &limit);
+    } while (status == CLI_DONE && limit > 0);
     buf_done(&args);
     buf_done(&reply);
     return status;

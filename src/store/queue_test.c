@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 
+#include "rt/rpc.h"
 #include "store/fair.h"
 #include "store/queue_rows.h"
 #include "store/queue_wire.h"
@@ -447,19 +448,36 @@ static void act(enum queue_action action, const struct queue_filter *filter, uin
     assert_int_equal(cursor_u32(&c), expected);
 }
 
-static size_t list(const struct queue_filter *filter)
+/* One page, behind which the filter is moved; how many rows it has. */
+static size_t list_page(struct queue_filter *io_filter, uint32_t max, bool *out_more)
 {
     struct queue_row row;
     size_t count = 0;
     int r;
 
-    queue_put_filter(start_args(), filter);
-    buf_put_u32(&args, 100);
+    queue_put_filter(start_args(), io_filter);
+    buf_put_u32(&args, max);
     assert_int_equal(run_verb(STORE_QUEUE_LIST, &args, &reply), 0);
     struct cursor c = cursor_from(buf_str(&reply));
-    while ((r = queue_next_row(&c, &row)) > 0)
+    *out_more = cursor_u8(&c) != 0;
+    while ((r = queue_next_row(&c, &row)) > 0) {
+        assert_true(row.id > io_filter->after_id ||
+                    (row.id == io_filter->after_id && row.n > io_filter->after_n));
+        io_filter->after_id = row.id;
+        io_filter->after_n = row.n;
         count++;
+    }
     assert_int_equal(r, 0);
+    return count;
+}
+
+static size_t list(const struct queue_filter *filter)
+{
+    struct queue_filter place = *filter;
+    bool has_more;
+
+    size_t count = list_page(&place, 100, &has_more);
+    assert_false(has_more);
     return count;
 }
 
@@ -492,6 +510,67 @@ static void administrators_see_and_change_the_queue(void **state)
     act(QUEUE_ACT_BOUNCE, &one, 2);
     assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE report = 1"), 2);
     assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 1);
+}
+
+/* Writes recipients of one message past the verbs: their texts as long as they get, the last reply
+ * of so many bytes (two for one of zeroblob). */
+static void write_long_rows(int count, int reply_bytes)
+{
+    struct db *db;
+
+    char *path = xstrdup(store->db_path);
+    char *sql = xasprintf(
+        "INSERT INTO queue(id, body, sender, envid, ret, flags, created, priority, alarm, expires)"
+        " VALUES(5, 5, hex(zeroblob(160)), '', 0, 0, 1000, 0, 1 << 60, 1 << 60);"
+        "INSERT INTO body VALUES(5, 1, 0, 4, 0, 0, 1, 1, x'');"
+        "INSERT INTO destination VALUES('d.example', 1, 0, 1 << 60, 1, 1, 1, '4.4.1',"
+        " hex(zeroblob(500)));"
+        "WITH RECURSIVE numbers(n) AS"
+        " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %d)"
+        " INSERT INTO recipient SELECT 5, n, n || hex(zeroblob(160)), 'd.example', '', 0, 1,"
+        " 1 << 60, 1, 0, 1, '4.4.1', 'mx.d.example', hex(zeroblob(%d)) FROM numbers",
+        count, reply_bytes / 2);
+    close_store();
+    assert_int_equal(db_open(path, DB_WRITER, true, &db), 0);
+    assert_int_equal(db_script(db, sql), 0);
+    db_close(db);
+    open_store();
+    free(sql);
+    free(path);
+}
+
+static size_t list_in_pages(size_t *out_pages)
+{
+    struct queue_filter place = {.id = 0};
+    bool has_more = true;
+    size_t rows = 0;
+
+    for (*out_pages = 0; has_more; (*out_pages)++) {
+        size_t count = list_page(&place, QUEUE_LIST_ROWS_MAX, &has_more);
+        assert_true(count > 0);
+        assert_true(reply.len <= RPC_PAYLOAD_MAX_BYTES);
+        rows += count;
+    }
+    return rows;
+}
+
+static void pages_of_long_rows_end_early(void **state)
+{
+    (void)state;
+    size_t pages;
+
+    write_long_rows(500, 1000);
+    assert_int_equal(list_in_pages(&pages), 500);
+    assert_in_range(pages, 2, 3);
+}
+
+static void no_row_is_too_long_for_a_page(void **state)
+{
+    (void)state;
+    size_t pages;
+
+    write_long_rows(3, 1500000);
+    assert_int_equal(list_in_pages(&pages), 3);
 }
 
 static void a_dead_destination_without_mail_is_forgotten(void **state)
@@ -672,6 +751,8 @@ int main(void)
         QUEUE_TEST(a_new_worker_gets_what_the_old_one_held),
         QUEUE_TEST(hard_bounces_suppress_an_address),
         QUEUE_TEST(administrators_see_and_change_the_queue),
+        QUEUE_TEST(pages_of_long_rows_end_early),
+        QUEUE_TEST(no_row_is_too_long_for_a_page),
         QUEUE_TEST(a_dead_destination_without_mail_is_forgotten),
         QUEUE_TEST(a_late_close_does_not_touch_the_next_lease),
         QUEUE_TEST(what_is_being_sent_is_left_alone),

@@ -304,13 +304,18 @@ void queue_get_filter(struct cursor *c, struct queue_filter *out)
     out->after_n = cursor_u32(c);
 }
 
+static void put_row_text(struct buf *out, struct str text)
+{
+    buf_put_lp(out, str_sub(text, 0, QUEUE_ROW_TEXT_MAX_BYTES));
+}
+
 void queue_put_row(struct buf *out, const struct queue_row *row)
 {
     buf_put_u64(out, row->id);
     buf_put_u32(out, row->n);
-    buf_put_lp(out, row->sender);
-    buf_put_lp(out, row->address);
-    buf_put_lp(out, row->destination);
+    put_row_text(out, row->sender);
+    put_row_text(out, row->address);
+    put_row_text(out, row->destination);
     put_i64(out, row->created_ms);
     put_i64(out, row->expires_ms);
     put_i64(out, row->due_ms);
@@ -320,13 +325,13 @@ void queue_put_row(struct buf *out, const struct queue_row *row)
     buf_put_u8(out, row->report);
     buf_put_u8(out, row->priority_plus_100);
     buf_put_u32(out, row->attempts);
-    buf_put_lp(out, row->status);
-    buf_put_lp(out, row->remote);
-    buf_put_lp(out, row->reply);
+    put_row_text(out, row->status);
+    put_row_text(out, row->remote);
+    put_row_text(out, row->reply);
     buf_put_u8(out, row->destination_state);
     put_i64(out, row->destination_due_ms);
     buf_put_u32(out, row->destination_failures);
-    buf_put_lp(out, row->destination_why);
+    put_row_text(out, row->destination_why);
 }
 
 int queue_next_row(struct cursor *c, struct queue_row *out)

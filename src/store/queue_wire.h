@@ -21,6 +21,8 @@ enum {
     QUEUE_REPORT_RECIPIENTS_MAX = 100,
     QUEUE_READ_MAX_BYTES = 128 * 1024, /* of one piece of a message */
     QUEUE_LIST_ROWS_MAX = 500,
+    QUEUE_ROW_TEXT_MAX_BYTES = 2000, /* of each text in a row of queue.list; none is that long */
+    QUEUE_ROW_MAX_BYTES = 7 * (4 + QUEUE_ROW_TEXT_MAX_BYTES) + 100,
     QUEUE_ACT_ROWS_MAX = 500,
 };
 
@@ -195,7 +197,8 @@ struct queue_filter {
 void queue_put_filter(struct buf *out, const struct queue_filter *f);
 void queue_get_filter(struct cursor *c, struct queue_filter *out);
 
-/* queue.list: filter, u32 rows -> rows to the end of the reply, each this. */
+/* queue.list: filter, u32 rows -> u8 whether more follow, then rows to the end of the reply, each
+ * this. A page has fewer rows than were asked for when they would not fit into one reply. */
 struct queue_row {
     uint64_t id;
     uint32_t n;
@@ -211,6 +214,7 @@ struct queue_row {
     uint32_t destination_failures;
     struct str destination_why;
 };
+/* At most QUEUE_ROW_MAX_BYTES, whatever the texts are. */
 void queue_put_row(struct buf *out, const struct queue_row *row);
 /* 1, 0 at the end, -EBADMSG. */
 MUST_CHECK int queue_next_row(struct cursor *c, struct queue_row *out);

@@ -4,12 +4,19 @@
 #include <errno.h>
 
 #include "mail/address.h"
+#include "rt/rpc.h"
 #include "store/directory.h"
 #include "store/queue_rows.h"
 #include "store/store.h"
 #include "store/verbs.h"
 
-enum { SUPPRESSION_ROWS_MAX = 500, NO_DESTINATION = 255 };
+enum {
+    SUPPRESSION_ROWS_MAX = 500,
+    NO_DESTINATION = 255,
+    /* A page that has more than this takes no other row. */
+    LIST_PAGE_BYTES = JOB_REPLY_MAX_BYTES - QUEUE_ROW_MAX_BYTES,
+};
+_Static_assert((int)JOB_REPLY_MAX_BYTES <= (int)RPC_PAYLOAD_MAX_BYTES, "replies fit into a frame");
 
 static int changed(int64_t rows)
 {
@@ -124,19 +131,25 @@ int verb_queue_list(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct queue_filter filter;
+    uint32_t count = 0;
     int r;
 
     get_filter(job, &c, &filter);
     uint32_t max = cursor_u32(&c);
     if (cursor_finish(&c) < 0)
         return -EBADMSG;
-    struct db_stmt *stmt =
-        select_rows(store, job, &filter, MIN(max, (uint32_t)QUEUE_LIST_ROWS_MAX));
-    while ((r = db_step(stmt)) > 0) {
+    max = MIN(max, (uint32_t)QUEUE_LIST_ROWS_MAX);
+    buf_put_u8(&job->reply, 0);
+    /* One more than the page has tells whether it is the last. */
+    struct db_stmt *stmt = select_rows(store, job, &filter, max + 1);
+    while ((r = db_step(stmt)) > 0 && count < max && job->reply.len <= LIST_PAGE_BYTES) {
         struct queue_row row = read_row(stmt);
         queue_put_row(&job->reply, &row);
+        count++;
     }
-    return r;
+    job->reply.ptr[0] = r > 0;
+    db_reset(stmt);
+    return MIN(r, 0);
 }
 
 /* --- queue.act --- */

@@ -18,7 +18,6 @@ enum {
     ANSWER_COLUMNS = 80,
     TEXT_MAX_BYTES = 16 * 1024,
     LABEL_COLUMNS = 12,
-    TRACE_ROWS = 1000,
 };
 
 struct listing {
@@ -236,35 +235,43 @@ static int fail_absent(const struct cli *cli)
                     cli->args.words[0], cli->args.words[0]);
 }
 
-static int show_json(struct cli *cli, const struct queue_filter *filter)
+static int show_json(struct cli *cli, const struct queue_filter *filter,
+                     const struct trace_query *query)
 {
     struct listing l = {.json = json_array()};
+    char id[ID_TEXT_CHARS + 1];
+    json_t *events = NULL;
 
     int status = queue_query_rows(&cli->client, filter, UINT64_MAX, add_row, &l);
-    if (status == CLI_DONE && l.rows > 0)
-        return cli_print_json(l.json);
+    if (status == CLI_DONE && l.rows == 0)
+        status = fail_absent(cli);
+    if (status == CLI_DONE)
+        status = trace_json(&cli->client, query, &events);
+    if (status == CLI_DONE)
+        return cli_print_json(json_pack("{s:s, s:o, s:o}", "id", id_format(filter->id, id),
+                                        "recipients", l.json, "trace", events));
     json_decref(l.json);
-    return status == CLI_DONE ? fail_absent(cli) : status;
+    return status;
 }
 
 int cmd_queue_show(struct cli *cli)
 {
     struct listing l = {.now_ms = clock_real_ms(), .is_japanese = text_is_japanese()};
     struct queue_filter filter = {0};
-    struct trace_query query = {.max_rows = TRACE_ROWS};
+    struct trace_query query = {.max_rows = TRACE_QUERY_ROWS_MAX};
     size_t events;
 
     int status = queue_query_id(cli, cli_word(cli, 0), &filter.id);
     if (status != CLI_DONE)
         return status;
+    query.ref = filter.id;
     if (cli->args.is_json)
-        return show_json(cli, &filter);
+        return show_json(cli, &filter, &query);
     status = queue_query_rows(&cli->client, &filter, UINT64_MAX, show_recipient, &l);
     if (status != CLI_DONE)
         return status;
     if (l.rows == 0)
         return fail_absent(cli);
     (void)printf("\n");
-    query.ref = filter.id;
     return trace_print(&cli->client, &query, "", &events);
 }

@@ -124,7 +124,7 @@ static json_t *details_json(const struct trace_event *event)
     return details;
 }
 
-static int print_json(const struct trace *t)
+static json_t *events_json(const struct trace *t)
 {
     char ref[ID_TEXT_CHARS + 1], session[ID_TEXT_CHARS + 1];
     json_t *list = json_array();
@@ -137,7 +137,7 @@ static int print_json(const struct trace *t)
                             "time", cli_json_time(e->time_ms), "event", cli_json_text(e->event),
                             "address", cli_json_text(e->address), "details", details_json(e)));
     }
-    return cli_print_json(list);
+    return list;
 }
 
 /* Asks the server. CLI_DONE and the events, which point into `reply`. */
@@ -168,6 +168,20 @@ int trace_print(struct client *client, const struct trace_query *q, const char *
     for (size_t i = 0; status == CLI_DONE && i < trace.group_count; i++)
         print_group(&trace, &trace.groups[i], indent, is_japanese);
     *out_events = trace.count;
+    free_trace(&trace);
+    buf_done(&reply);
+    return status;
+}
+
+int trace_json(struct client *client, const struct trace_query *q, json_t **out)
+{
+    struct trace trace = {0};
+    struct buf reply;
+
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    int status = query(client, q, &reply, &trace);
+    if (status == CLI_DONE)
+        *out = events_json(&trace);
     free_trace(&trace);
     buf_done(&reply);
     return status;
@@ -204,16 +218,10 @@ static int parse_query(const struct cli *cli, struct trace_query *out)
 
 static int query_json(struct cli *cli, const struct trace_query *q)
 {
-    struct trace trace = {0};
-    struct buf reply;
+    json_t *events = NULL;
+    int status = trace_json(&cli->client, q, &events);
 
-    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
-    int status = query(&cli->client, q, &reply, &trace);
-    if (status == CLI_DONE)
-        status = print_json(&trace);
-    free_trace(&trace);
-    buf_done(&reply);
-    return status;
+    return status == CLI_DONE ? cli_print_json(events) : status;
 }
 
 int cmd_trace(struct cli *cli)

@@ -27,3 +27,7 @@ MUST_CHECK int mailbox_print_messages(struct client *client, struct str account,
                                       const char *indent);
 MUST_CHECK int trace_print(struct client *client, const struct trace_query *q, const char *indent,
                            size_t *out_events);
+/* The same events for programs: a new list, as trace --json prints it. CLI_DONE or CLI_FAILED,
+ * said.
+ */
+MUST_CHECK int trace_json(struct client *client, const struct trace_query *q, json_t **out);

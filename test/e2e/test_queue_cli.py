@@ -138,7 +138,10 @@ def test_held_mail_is_listed_and_shown(held):
     assert 'hana@held.example' in shown and 'jiro@held.example' in shown
     assert f'accepted from <{TARO}>' in shown
     assert 'held: hana@held.example waits until it is released' in shown
-    assert len(held.cli_json('queue', 'show', first)) == 2
+    told = held.cli_json('queue', 'show', first)
+    assert told['id'] == first and told['recipients'] == listed[:2]
+    assert told['trace'] == held.cli_json('trace', first)
+    assert [event['event'] for event in told['trace']] == ['accepted', 'held', 'held']
     shown = japanese(held, 'queue', 'show', first)
     assert '保留' in shown and 'hana@held.example 宛は解除されるまで保留します' in shown
 

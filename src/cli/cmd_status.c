@@ -1,7 +1,6 @@
 /* status, reload, version. */
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/libraries.h"
 #include "cli/text.h"
@@ -98,30 +97,6 @@ static int print_status_json(struct str version, const struct pair *pairs, size_
     return cli_print_json(object);
 }
 
-/* The queue by state, and how old its oldest message is. */
-static int add_queue(struct client *client, struct pair *pairs, size_t *io_count)
-{
-    static const char *const keys[] = {"queued_ready", "queued_deferred", "queued_sending",
-                                       "queued_held", "queued_reporting"};
-    struct buf reply;
-
-    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
-    int status = client_do(client, STORE_QUEUE_STATS, STR(""), &reply);
-    struct cursor c = cursor_from(buf_str(&reply));
-    (void)cursor_u64(&c); /* messages: known */
-    for (size_t i = 0; i < ARRAY_LEN(keys) && *io_count < REPLY_KEYS_MAX; i++)
-        pairs[(*io_count)++] = (struct pair){.key = str_from_c(keys[i]), .value = cursor_u64(&c)};
-    int64_t oldest_ms = (int64_t)cursor_u64(&c);
-    int64_t age_ms = oldest_ms != 0 ? MAX(clock_real_ms() - oldest_ms, (int64_t)0) : 0;
-    if (*io_count < REPLY_KEYS_MAX)
-        pairs[(*io_count)++] =
-            (struct pair){.key = STR("queue_oldest_ms"), .value = (uint64_t)age_ms};
-    if (status == CLI_DONE && cursor_status(&c) < 0)
-        status = cli_fail("the server's answer makes no sense; is it the same version?");
-    buf_done(&reply);
-    return status;
-}
-
 int cmd_status(struct cli *cli)
 {
     struct pair pairs[REPLY_KEYS_MAX];
@@ -136,8 +111,8 @@ int cmd_status(struct cli *cli)
         pairs[count] = (struct pair){.key = cursor_lp(&c)};
         pairs[count++].value = cursor_u64(&c);
     }
-    if (status == CLI_DONE)
-        status = add_queue(&cli->client, pairs, &count);
+    if (status == CLI_DONE && cursor_status(&c) < 0)
+        status = cli_fail("the server's answer makes no sense; is it the same version?");
     if (status == CLI_DONE && cli->args.is_json)
         status = print_status_json(version, pairs, count);
     else if (status == CLI_DONE)

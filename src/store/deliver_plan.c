@@ -343,7 +343,8 @@ static int put_in_queue(struct plan *p)
     int r = changed < 0 ? (int)changed : 0;
     for (size_t n = 0; r == 0 && n < p->row_count; n++)
         r = put_row(p, n, &rows);
-    p->job->queue_delta++;
+    p->job->queue_messages++;
+    p->job->queue_recipients += (int64_t)p->row_count;
     return r;
 }
 

@@ -82,7 +82,8 @@ struct job {
     uint64_t generation;      /* of the directory, or of the queue, when the job was submitted */
     bool wakes_queue;         /* once it is durable, the outbound worker has something to do */
     bool changes_suppression; /* what recipient.check said may be wrong now */
-    int64_t queue_delta;      /* messages that it added to the queue, or took away */
+    int64_t queue_messages;   /* that it added to the queue, less those it took away */
+    int64_t queue_recipients; /* the same */
     void *extra;              /* of the verb: prepared values in the arena */
 };
 

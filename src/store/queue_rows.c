@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "conf/route.h"
@@ -94,7 +95,10 @@ int queue_remove_recipient(struct job *job, uint64_t message, uint32_t n)
     int64_t rows = db_run(job->db, "DELETE FROM recipient WHERE queue = ?1 AND n = ?2",
                           DB_INT(message), DB_INT(n));
 
-    return rows < 0 ? (int)rows : 0;
+    if (rows < 0)
+        return (int)rows;
+    job->queue_recipients -= rows;
+    return 0;
 }
 
 int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone)
@@ -112,8 +116,26 @@ int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone)
     if (rows < 0)
         return (int)rows;
     *out_gone = true;
-    job->queue_delta--;
+    job->queue_messages--;
     return store_body_unref(job, body, 1);
+}
+
+int queue_count_states(struct db *db, struct str destination, int64_t out_counts[QUEUE_DONE + 1])
+{
+    static const char of_all[] = "SELECT state, COUNT(*) FROM recipient GROUP BY state";
+    static const char of_one[] = "SELECT state, COUNT(*) FROM recipient WHERE destination = ?1"
+                                 " GROUP BY state";
+    struct db_stmt *stmt =
+        destination.len > 0 ? db_query(db, of_one, DB_TEXT(destination)) : db_query(db, of_all);
+    int r;
+
+    memset(out_counts, 0, (QUEUE_DONE + 1) * sizeof(out_counts[0]));
+    while ((r = db_step(stmt)) > 0) {
+        int64_t state = db_column_int(stmt, 0);
+        if (state >= 0 && state <= QUEUE_DONE)
+            out_counts[state] = db_column_int(stmt, 1);
+    }
+    return r;
 }
 
 /* --- suppression --- */

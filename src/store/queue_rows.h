@@ -44,6 +44,11 @@ MUST_CHECK int queue_remove_recipient(struct job *job, uint64_t message, uint32_
 /* Removes the message if it has no recipients left; *out_gone says so. */
 MUST_CHECK int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone);
 
+/* How many recipients of the destination (empty: of all) are in each state, by reading the rows.
+ * Also for reader threads. */
+MUST_CHECK int queue_count_states(struct db *db, struct str destination,
+                                  int64_t out_counts[QUEUE_DONE + 1]);
+
 /* A failure for good of this address counts towards its suppression; a success forgets it. */
 MUST_CHECK int suppression_count(struct store *store, struct job *job, struct str address,
                                  struct str reply);

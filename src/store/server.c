@@ -402,10 +402,8 @@ static void on_close(struct rpc_channel *channel)
 
 static void note_queue(struct store_server *s, const struct job *job)
 {
-    if (job->status < 0)
-        return;
-    s->config.store->queue_messages += job->queue_delta;
-    if (job->wakes_queue)
+    store_count_queue(s->config.store, job);
+    if (job->status >= 0 && job->wakes_queue)
         wake_queue(s);
 }
 

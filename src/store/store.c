@@ -367,14 +367,26 @@ static void make_reserve(const struct store *s)
 
 static int count_queue(struct store *s)
 {
-    int64_t count = 0;
-    int r = db_get_int(s->db, &count, "SELECT COUNT(*) FROM queue");
+    int64_t messages = 0, recipients = 0;
+    int r = db_get_int(s->db, &messages, "SELECT COUNT(*) FROM queue");
 
-    s->queue_messages = count;
     if (r >= 0)
-        r = db_get_int(s->db, &count, "SELECT 1 FROM suppression LIMIT 1");
+        r = db_get_int(s->db, &recipients, "SELECT COUNT(*) FROM recipient");
+    s->queue_messages = messages;
+    s->queue_recipients = recipients;
+    if (r >= 0)
+        r = db_get_int(s->db, &messages, "SELECT 1 FROM suppression LIMIT 1");
     s->may_suppress = r != 0;
     return r < 0 ? r : 0;
+}
+
+void store_count_queue(struct store *s, const struct job *job)
+{
+    /* Its rows were rolled back. */
+    if (job->status < 0)
+        return;
+    s->queue_messages += job->queue_messages;
+    s->queue_recipients += job->queue_recipients;
 }
 
 int store_open(const struct settings *settings, struct store **out, struct buf *out_text)

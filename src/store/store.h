@@ -37,9 +37,11 @@ struct store {
     _Atomic int64_t min_free_bytes; /* from the settings */
     /* While a connection takes a backup, no segment may be dropped. */
     const struct store_conn *_Atomic backup_conn;
-    _Atomic int64_t session_total;  /* told by server.c, for status */
-    _Atomic int64_t queue_messages; /* that are in the queue, for its limit and status */
-    int64_t started_ms;             /* monotonic */
+    _Atomic int64_t session_total; /* told by server.c, for status */
+    /* Rows of the queue, for its limit and status: counted at the start, then by what jobs did. */
+    _Atomic int64_t queue_messages;
+    _Atomic int64_t queue_recipients;
+    int64_t started_ms; /* monotonic */
 
     /* --- of the writer thread --- */
     bool needs_segment_row;
@@ -88,6 +90,8 @@ MUST_CHECK int store_body_unref(struct job *job, int64_t body, int64_t count);
 MUST_CHECK int store_check_room(const struct store *s);
 /* Gives back what the job's spool file took, once its outcome is known. Any thread. */
 void store_release_spool(struct store *s, struct job *job);
+/* Counts what a finished job put into the queue or took away; once for each job. Any thread. */
+void store_count_queue(struct store *s, const struct job *job);
 /* Forgets messages whose bytes were lost before they were acknowledged: body.state is 2 for them.
  */
 MUST_CHECK int store_forget_lost(struct db *db);

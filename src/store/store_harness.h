@@ -84,6 +84,7 @@ SHARED struct job *run_job(struct job *job)
         executor_take_done(store->executor, &done);
     }
     assert_ptr_equal(CONTAINER_OF(list_pop(&done), struct job, link), job);
+    store_count_queue(store, job);
     if (job->status >= 0)
         trace_db_record(store->trace, buf_str(&job->trace));
     if (job->on_done != NULL)

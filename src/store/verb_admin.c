@@ -5,10 +5,16 @@
 
 #include "base/clock.h"
 #include "config.h"
+#include "store/queue_rows.h"
 #include "store/store.h"
 #include "store/verbs.h"
 
-enum { BACKUP_PAGE_ROWS = 20000 };
+enum {
+    BACKUP_PAGE_ROWS = 20000,
+    /* With more recipients in the queue, status does not count their states: it is asked often, and
+     * the rows of millions may have to be read from the disk. */
+    COUNTED_RECIPIENTS_MAX = 100 * 1000,
+};
 
 int verb_ping(struct store *store, struct job *job)
 {
@@ -32,6 +38,31 @@ static int put_query(struct job *job, const char *key, const char *sql)
     return r < 0 ? r : 0;
 }
 
+static int put_queue_states(struct job *job)
+{
+    static const char *const keys[QUEUE_DONE + 1] = {
+        "queued_ready", "queued_deferred", "queued_sending", "queued_held", "queued_reporting"};
+    int64_t counts[QUEUE_DONE + 1];
+
+    int r = queue_count_states(job->db, STR(""), counts);
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++)
+        put_pair(&job->reply, keys[i], counts[i]);
+    return r;
+}
+
+static int put_queue(struct store *store, struct job *job)
+{
+    int64_t recipients = store->queue_recipients, created_ms = job->now_ms;
+
+    put_pair(&job->reply, "queued_messages", store->queue_messages);
+    put_pair(&job->reply, "queued_recipients", recipients);
+    int r = recipients <= COUNTED_RECIPIENTS_MAX ? put_queue_states(job) : 0;
+    if (r == 0)
+        r = db_get_int(job->db, &created_ms, "SELECT created FROM queue ORDER BY id LIMIT 1");
+    put_pair(&job->reply, "queue_oldest_ms", MAX(job->now_ms - created_ms, (int64_t)0));
+    return MIN(r, 0);
+}
+
 /* status -> lp version, then lp key, u64 value ... */
 int verb_status(struct store *store, struct job *job)
 {
@@ -44,8 +75,6 @@ int verb_status(struct store *store, struct job *job)
         {"messages", "SELECT COALESCE(SUM(messages), 0) FROM mailbox"},
         {"mail_bytes", "SELECT COALESCE(SUM(bytes), 0) FROM mailbox"},
         {"expunged_kept", "SELECT COUNT(*) FROM expunged WHERE body <> 0"},
-        {"queued_messages", "SELECT COUNT(*) FROM queue"},
-        {"queued_recipients", "SELECT COUNT(*) FROM recipient"},
         {"damaged_messages", "SELECT COUNT(*) FROM body WHERE state = 1"},
         {"segments", "SELECT COUNT(*) FROM segment"},
         {"segment_bytes", "SELECT COALESCE(SUM(bytes), 0) FROM segment"},
@@ -59,6 +88,9 @@ int verb_status(struct store *store, struct job *job)
         if (r < 0)
             return r;
     }
+    int r = put_queue(store, job);
+    if (r < 0)
+        return r;
     executor_get_stats(store->executor, &stats);
     put_pair(&job->reply, "free_bytes", store->free_bytes);
     put_pair(&job->reply, "sessions", store->session_total);

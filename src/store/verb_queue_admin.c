@@ -303,17 +303,11 @@ int verb_queue_act(struct store *store, struct job *job)
 
 /* --- queue.why, queue.stats --- */
 
-static int put_counts(struct job *job, const char *sql, struct str name)
+static int put_counts(struct job *job, struct str destination)
 {
-    int64_t counts[QUEUE_DONE + 1] = {0};
-    struct db_stmt *stmt = db_query(job->db, sql, DB_TEXT(name));
-    int r;
+    int64_t counts[QUEUE_DONE + 1];
+    int r = queue_count_states(job->db, destination, counts);
 
-    while ((r = db_step(stmt)) > 0) {
-        int64_t state = db_column_int(stmt, 0);
-        if (state >= 0 && state <= QUEUE_DONE)
-            counts[state] = db_column_int(stmt, 1);
-    }
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)
         buf_put_u64(&job->reply, (uint64_t)counts[i]);
     return r;
@@ -362,10 +356,7 @@ static int put_destination(struct job *job, struct str name)
     buf_put_lp(&job->reply, r > 0 ? db_column_text(stmt, 6) : STR(""));
     db_reset(stmt);
     if (r >= 0)
-        r = put_counts(job,
-                       "SELECT state, COUNT(*) FROM recipient WHERE destination = ?1"
-                       " GROUP BY state",
-                       name);
+        r = put_counts(job, name);
     return r < 0 ? r : put_replies(job, name);
 }
 
@@ -443,16 +434,12 @@ static int put_largest(struct job *job)
 /* queue.stats */
 int verb_queue_stats(struct store *store, struct job *job)
 {
-    int64_t messages = 0, oldest_ms = 0;
+    int64_t oldest_ms = 0;
 
-    (void)store;
-    int r = db_get_int(job->db, &messages, "SELECT COUNT(*) FROM queue");
-    if (r >= 0)
+    buf_put_u64(&job->reply, (uint64_t)store->queue_messages);
+    int r = put_counts(job, STR(""));
+    if (r == 0)
         r = db_get_int(job->db, &oldest_ms, "SELECT created FROM queue ORDER BY id LIMIT 1");
-    buf_put_u64(&job->reply, (uint64_t)messages);
-    if (r >= 0)
-        r = put_counts(job, "SELECT state, COUNT(*) FROM recipient WHERE ?1 = ?1 GROUP BY state",
-                       STR(""));
     buf_put_u64(&job->reply, (uint64_t)oldest_ms);
     return r < 0 ? r : put_largest(job);
 }

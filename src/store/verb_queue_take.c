@@ -141,7 +141,11 @@ static int drop_orphans(struct job *job, uint64_t id)
 {
     LOG(LOG_ERROR, "store.queue-orphan", LOG_ID("message", id),
         LOG_C("hint", "its recipients are forgotten; look for the message in a backup"));
-    return changed(db_run(job->db, "DELETE FROM recipient WHERE queue = ?1", DB_INT(id)));
+    int64_t rows = db_run(job->db, "DELETE FROM recipient WHERE queue = ?1", DB_INT(id));
+    if (rows < 0)
+        return (int)rows;
+    job->queue_recipients -= rows;
+    return 0;
 }
 
 static void note_text(struct taking *t, const struct queue_message *m, const struct text *text)

@@ -13,27 +13,18 @@
 #include "base/log.h"
 #include "store/recipient_cache.h"
 #include "store/session_count.h"
+#include "store/spools.h"
 #include "store/verbs.h"
 
-enum {
-    CONNS_MAX = 256,
-    SPOOLS_PER_CONN_MAX = 20000,
-    FAILED_REPLY_BYTES = 1024,
-};
+enum { CONNS_MAX = 256, FAILED_REPLY_BYTES = 1024 };
 
 struct store_conn {
     struct list link;
     struct rpc_channel channel;
     struct store_server *server;
     enum rpc_role role;
-    struct map spools; /* u64 id -> struct open_spool */
-    size_t jobs;       /* under way; the connection's record lives as long as one is */
-};
-
-struct open_spool {
-    struct spool spool;
-    bool is_busy;   /* a piece is being written */
-    bool is_doomed; /* drop it when that is done */
+    struct spools spools;
+    size_t jobs; /* under way; the connection's record lives as long as one is */
 };
 
 struct pending_reload {
@@ -66,11 +57,6 @@ struct store_server {
     int64_t last_complaint_ms;
 };
 
-static struct str id_key(const uint64_t *id)
-{
-    return str_from_mem(id, sizeof(*id));
-}
-
 static void reply(struct store_conn *conn, uint32_t call_id, int status, struct str payload)
 {
     if (status < 0)
@@ -85,28 +71,13 @@ static void reply(struct store_conn *conn, uint32_t call_id, int status, struct 
 
 /* --- spool files --- */
 
-static void free_spool(struct store *store, struct open_spool *open)
-{
-    spool_discard(store->bodies, &open->spool);
-    free(open);
-}
-
+/* spool.open -> u64 id */
 static int open_spool(struct store_conn *conn, uint32_t call_id)
 {
-    struct store *store = conn->server->config.store;
-    struct open_spool *open = xcalloc(1, sizeof(*open));
+    uint64_t id = conn->server->next_spool++;
+    int r = spools_open(&conn->spools, id);
     struct buf payload;
 
-    int r = store_check_room(store);
-    if (r == 0)
-        r = spool_open(store->bodies, store->next_segment++, &open->spool);
-    uint64_t id = conn->server->next_spool++;
-    if (r == 0 && map_set(&conn->spools, id_key(&id), open) < 0) {
-        spool_discard(store->bodies, &open->spool);
-        r = -EMFILE;
-    }
-    if (r < 0)
-        free(open);
     buf_init(&payload, 8);
     buf_put_u64(&payload, id);
     reply(conn, call_id, r, r == 0 ? buf_str(&payload) : STR(""));
@@ -114,73 +85,14 @@ static int open_spool(struct store_conn *conn, uint32_t call_id)
     return 0;
 }
 
+/* spool.drop: u64 id -> nothing */
 static int drop_spool(struct store_conn *conn, const struct rpc_frame *frame)
 {
     struct cursor c = cursor_from(frame->payload);
-    uint64_t id = cursor_u64(&c);
-    struct open_spool *open = map_remove(&conn->spools, id_key(&id));
 
-    if (open != NULL && open->is_busy)
-        open->is_doomed = true;
-    else if (open != NULL)
-        free_spool(conn->server->config.store, open);
+    spools_drop(&conn->spools, cursor_u64(&c));
     reply(conn, frame->call_id, 0, STR(""));
     return 0;
-}
-
-static void finish_spool_write(struct store *store, struct job *job)
-{
-    struct open_spool *open = CONTAINER_OF((struct spool *)job->extra, struct open_spool, spool);
-
-    open->is_busy = false;
-    if (open->is_doomed)
-        free_spool(store, open);
-}
-
-/* The spool file that a write, deliver or append names must be the connection's own. */
-static int attach_spool(struct store_conn *conn, struct job *job, unsigned verb, uint64_t id)
-{
-    struct open_spool *open = map_get(&conn->spools, id_key(&id));
-
-    /* Most likely of a store that has died meanwhile. */
-    if (open == NULL || open->is_busy)
-        return -ESTALE;
-    if (verb == STORE_SPOOL_WRITE) {
-        open->is_busy = true;
-        job->extra = &open->spool;
-        job->on_done = finish_spool_write;
-        return 0;
-    }
-    job->spool = open->spool;
-    job->has_spool = true;
-    map_remove(&conn->spools, id_key(&id));
-    free(open);
-    return 0;
-}
-
-static int find_spool(struct store_conn *conn, struct job *job, unsigned verb)
-{
-    struct cursor c = job_args(job);
-    struct deliver_request deliver;
-    struct append_request append;
-    struct arena scratch;
-    uint64_t id = 0;
-    int r = 0;
-
-    if (verb == STORE_SPOOL_WRITE) {
-        id = cursor_u64(&c);
-        return attach_spool(conn, job, verb, id);
-    }
-    if (verb == STORE_DELIVER) {
-        arena_init(&scratch, JOB_ARENA_MAX_BYTES);
-        r = wire_get_deliver(&c, &scratch, &deliver);
-        id = r == 0 ? deliver.spool : 0;
-        arena_done(&scratch);
-    } else if (verb == STORE_MESSAGE_APPEND) {
-        r = wire_get_append(&c, &append);
-        id = r == 0 ? append.spool : 0;
-    }
-    return r < 0 || id == 0 ? r : attach_spool(conn, job, verb, id);
 }
 
 /* --- sessions --- */
@@ -342,7 +254,7 @@ static int on_frame(struct rpc_channel *channel, const struct rpc_frame *frame)
     struct job *job = job_new(verb, frame->payload);
     job->generation = frame->code == STORE_QUEUE_OPEN ? conn->server->queue_generation
                                                       : conn->server->recipients.generation;
-    int r = find_spool(conn, job, frame->code);
+    int r = spools_attach(&conn->spools, job, frame->code);
     if (r < 0) {
         job_free(job);
         if (r == -ESTALE)
@@ -370,7 +282,7 @@ static void free_conn(struct store_conn *conn)
         return;
     list_remove(&conn->link);
     conn->server->conn_count--;
-    map_done(&conn->spools);
+    spools_done(&conn->spools);
     free(conn);
 }
 
@@ -378,9 +290,6 @@ static void on_close(struct rpc_channel *channel)
 {
     struct store_conn *conn = CONTAINER_OF(channel, struct store_conn, channel);
     struct store_server *s = conn->server;
-    size_t at = 0;
-    struct str key;
-    void *value;
 
     session_count_drop_owner(s->sessions, conn);
     publish_sessions(s);
@@ -389,14 +298,7 @@ static void on_close(struct rpc_channel *channel)
         s->reload.conn = NULL;
     if (s->wait.conn == conn)
         s->wait.conn = NULL;
-    while (map_next(&conn->spools, &at, &key, &value)) {
-        struct open_spool *open = value;
-        if (open->is_busy)
-            open->is_doomed = true;
-        else
-            free_spool(s->config.store, open);
-    }
-    map_done(&conn->spools);
+    spools_done(&conn->spools);
     free_conn(conn);
 }
 
@@ -616,7 +518,7 @@ int store_server_add(struct store_server *s, int fd, enum rpc_role role)
     conn->role = role;
     conn->channel.on_frame = on_frame;
     conn->channel.on_close = on_close;
-    map_init(&conn->spools, SPOOLS_PER_CONN_MAX);
+    spools_init(&conn->spools, s->config.store);
     list_init(&conn->link);
     int r = rpc_channel_open(&conn->channel, fd);
     if (r < 0) {

@@ -37,6 +37,8 @@ check    procps              processes and their memory
 check    iproute2            sockets and loopback addresses
 check    openssl             certificates and s_client
 check    git                 the tests of the commit check
+check    git-email           git send-email, a program that calls sendmail
+check    libmailtools-perl   git send-email reads addresses with it
 lint     clang-format        layout of the code
 lint     clang-tidy          finds bugs by reading
 lint     pmccabe             length and complexity of functions

@@ -17,6 +17,7 @@ from sink import Sink
 
 TARO = 'taro@example.jp'
 HANAKO = 'hanako@example.jp'
+DEVELOPER = '飛脚 Taro'
 IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_ROOT, reason='users are changed by root only')
 
@@ -430,24 +431,87 @@ def test_smtp_by_a_pipe_as_swaks_does(server, sender):
     assert header(mail, 'subject') == ['swaks']
 
 
-def test_git_sends_patches(server, sender, tmp_path):
-    probe = subprocess.run(['git', 'send-email', '--help'], capture_output=True, check=False,
-                           env=dict(os.environ, GIT_PAGER='cat', MANPAGER='cat'))
-    if probe.returncode != 0:
-        pytest.skip('git send-email is not installed')
-    patch = tmp_path / '0001-x.patch'
-    patch.write_text('From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n'
-                     'From: A Dev <dev@project.example>\nDate: Mon, 23 Nov 2026 10:00:00 +0900\n'
-                     'Subject: [PATCH] x\n\n---\n a | 1 +\n\n-- \n2.39\n')
-    run = subprocess.run(['git', 'send-email', '--quiet', '--confirm=never', '--to', TARO,
-                          '--from', 'A Dev <dev@project.example>',
-                          f'--sendmail-cmd={sender.bin}/sendmail', str(patch)],
-                         capture_output=True, timeout=60, check=False, cwd=tmp_path,
-                         env=dict(server.env, HIKYAKU_CONFIG=str(server.config_path),
-                                  HOME=str(tmp_path)))
-    assert run.returncode == 0, run.stderr
+def arrived(sink):
+    """The recipients that a sink took mail for."""
+    return sorted(recipient for mail in sink.messages for recipient in mail[1])
+
+
+class Git:
+    """A repository of somebody who sends patches by mail, with nothing of this machine's."""
+
+    def __init__(self, sender, folder):
+        exec_path = subprocess.run(['git', '--exec-path'], capture_output=True, check=True)
+        if not (pathlib.Path(exec_path.stdout.decode().strip()) / 'git-send-email').exists():
+            pytest.skip('git send-email is not installed')
+        self.folder = folder
+        self.env = dict(sender.server.env, HIKYAKU_CONFIG=str(sender.server.config_path),
+                        HOME=str(folder), GIT_CONFIG_NOSYSTEM='1', LC_ALL='C.UTF-8')
+        self.run('init', '--quiet', '--initial-branch=master')
+        for name, value in (('user.name', DEVELOPER), ('user.email', 'dev@project.example'),
+                            ('sendemail.confirm', 'never'), ('sendemail.suppresscc', 'all')):
+            self.run('config', name, value)
+
+    def run(self, *args, check=True):
+        run = subprocess.run(['git', *map(str, args)], capture_output=True, timeout=60,
+                             check=False, cwd=self.folder, env=self.env)
+        assert run.returncode == 0 or not check, run.stderr.decode()
+        return run
+
+    def commit(self, subject, text):
+        (self.folder / 'file').write_text(text)
+        self.run('add', 'file')
+        self.run('commit', '--quiet', '-m', subject)
+
+
+def test_git_sends_patches(tmp_path):
+    sink = Sink()
+    with Server(settings=settings(sink.port)) as server:
+        server.add_account(TARO)
+        sender = Sender(server)
+        git = Git(sender, tmp_path)
+        git.commit('Begin', 'nothing\n')
+        git.commit('日本語の件名\n\n.\n..\nFrom here on', '日本語\n.\n')
+        git.commit('Say more', 'x' * 1200 + '\n')
+        git.run('send-email', '--quiet', f'--sendmail-cmd={sender.bin}/sendmail', '--to', TARO,
+                '--cc', 'list@elsewhere.example', '--bcc', 'secret@elsewhere.example',
+                '--envelope-sender=auto', 'HEAD~2')
+        sent = sorted(mails(server, TARO, 2), key=lambda mail: header(mail, 'subject')[0])
+        parsed = [email.message_from_bytes(mail, policy=email.policy.default) for mail in sent]
+        assert [mail['subject'] for mail in parsed] == \
+            ['[PATCH 1/2] 日本語の件名', '[PATCH 2/2] Say more']
+        for mail, raw in zip(parsed, sent):
+            assert mail['from'] == f'{DEVELOPER} <dev@project.example>' and not mail['sender']
+            assert mail['cc'] == 'list@elsewhere.example' and 'bcc' not in mail
+            assert header(raw, 'return-path') == ['<dev@project.example>']
+            assert len(header(raw, 'date')) == len(header(raw, 'message-id')) == 1
+            assert b'secret' not in raw
+        assert parsed[1]['in-reply-to'] == parsed[0]['message-id']
+        until(lambda: len(arrived(sink)) == 4, 20, 'the copies to arrive elsewhere')
+        assert {mail[0] for mail in sink.messages} == {'dev@project.example'}
+        assert arrived(sink) == ['list@elsewhere.example'] * 2 + ['secret@elsewhere.example'] * 2
+        # What arrived is what was sent: it applies, words and bytes.
+        git.run('checkout', '--quiet', 'HEAD~2')
+        for mail in sent:
+            (tmp_path / 'mail').write_bytes(mail)
+            git.run('am', '--quiet', 'mail')
+        assert git.run('diff', 'HEAD', 'master').stdout == b''
+        assert git.run('log', '-2', '--format=%an%n%B').stdout == \
+            git.run('log', '-2', '--format=%an%n%B', 'master').stdout
+
+
+def test_git_hears_what_sendmail_says(server, sender, tmp_path):
+    git = Git(sender, tmp_path)
+    git.commit('Begin', 'nothing\n')
+    # The older way to name the program, and nothing said of the sender: then it is the user.
+    command = ['send-email', f'--smtp-server={sender.bin}/sendmail', '--to', TARO, '--root', '-1']
+    git.run(*command)
     mail, = mails(server, TARO, 1)
-    assert header(mail, 'from') == ['A Dev <dev@project.example>']
+    assert header(mail, 'return-path') == [f'<{me()}@{DOMAIN}>']
+    assert header(mail, 'sender') == [f'{me()}@{DOMAIN}']
+    git.env['HIKYAKU_CONFIG'] = '/nonexistent'
+    run = git.run(*command, check=False)
+    assert run.returncode != 0 and b'/nonexistent' in run.stderr, run
+    mails(server, TARO, 1)
 
 
 def test_hikyaku_send(server, tmp_path):

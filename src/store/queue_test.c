@@ -520,13 +520,24 @@ static void administrators_see_and_change_the_queue(void **state)
     assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 1);
 }
 
-/* Writes recipients of one message past the verbs: their texts as long as they get, the last reply
- * of so many bytes (two for one of zeroblob). */
-static void write_long_rows(int count, int reply_bytes)
+/* Writes rows past the verbs. */
+static void write_rows(const char *sql)
 {
     struct db *db;
 
     char *path = xstrdup(store->db_path);
+    close_store();
+    assert_int_equal(db_open(path, DB_WRITER, true, &db), 0);
+    assert_int_equal(db_script(db, sql), 0);
+    db_close(db);
+    open_store();
+    free(path);
+}
+
+/* Recipients of one message: their texts as long as they get, the last reply of so many bytes (two
+ * for one of zeroblob). */
+static void write_long_rows(int count, int reply_bytes)
+{
     char *sql = xasprintf(
         "INSERT INTO queue(id, body, sender, envid, ret, flags, created, priority, alarm, expires)"
         " VALUES(5, 5, hex(zeroblob(160)), '', 0, 0, 1000, 0, 1 << 60, 1 << 60);"
@@ -538,13 +549,9 @@ static void write_long_rows(int count, int reply_bytes)
         " INSERT INTO recipient SELECT 5, n, n || hex(zeroblob(160)), 'd.example', '', 0, 1,"
         " 1 << 60, 1, 0, 1, '4.4.1', 'mx.d.example', hex(zeroblob(%d)) FROM numbers",
         count, reply_bytes / 2);
-    close_store();
-    assert_int_equal(db_open(path, DB_WRITER, true, &db), 0);
-    assert_int_equal(db_script(db, sql), 0);
-    db_close(db);
-    open_store();
+
+    write_rows(sql);
     free(sql);
-    free(path);
 }
 
 static size_t list_in_pages(size_t *out_pages)
@@ -579,6 +586,20 @@ static void no_row_is_too_long_for_a_page(void **state)
 
     write_long_rows(3, 1500000);
     assert_int_equal(list_in_pages(&pages), 3);
+}
+
+static void rows_without_a_message_are_forgotten_and_not_counted(void **state)
+{
+    (void)state;
+    write_rows("INSERT INTO destination VALUES('d.example', 0, 0, 0, 0, 0, 0, '', '');"
+               "INSERT INTO recipient VALUES(5, 0, 'a@d.example', 'd.example', '', 0, 0, 0, 0, 0,"
+               " 0, '', '', '');"
+               "INSERT INTO recipient VALUES(5, 1, 'b@d.example', 'd.example', '', 0, 0, 0, 0, 0,"
+               " 0, '', '', '')");
+    assert_int_equal(store->queue_recipients, 2);
+    expect_open("d.example");
+    assert_int_equal(take("d.example", 10).count, 0);
+    assert_int_equal(store->queue_recipients, 0);
 }
 
 static void a_dead_destination_without_mail_is_forgotten(void **state)
@@ -802,6 +823,7 @@ int main(void)
         QUEUE_TEST(administrators_see_and_change_the_queue),
         QUEUE_TEST(pages_of_long_rows_end_early),
         QUEUE_TEST(no_row_is_too_long_for_a_page),
+        QUEUE_TEST(rows_without_a_message_are_forgotten_and_not_counted),
         QUEUE_TEST(a_dead_destination_without_mail_is_forgotten),
         QUEUE_TEST(a_late_close_does_not_touch_the_next_lease),
         QUEUE_TEST(what_is_being_sent_is_left_alone),

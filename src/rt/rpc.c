@@ -11,7 +11,7 @@
 #include "base/cursor.h"
 
 enum {
-    RPC_READ_BYTES = 64 * 1024,
+    RPC_READ_BYTES = 128 * 1024,
     RPC_MAX_CALLS = 100000,
     RPC_KEEP_BYTES =
         256 * 1024, /* of a buffer that is empty: the next large frame needs it again */
@@ -81,6 +81,22 @@ static void fail_channel(struct rpc_channel *c)
         c->on_close(c);
 }
 
+char *rpc_frame_keep(struct rpc_frame *frame)
+{
+    struct buf *in = &frame->channel->in;
+    bool is_last = frame->payload.ptr + frame->payload.len == in->ptr + in->len;
+    bool is_first = frame->payload.ptr == in->ptr + RPC_HEADER_BYTES;
+
+    if (frame->payload.len < RPC_DIRECT_BYTES || !is_first || !is_last) {
+        char *copy = str_dup(frame->payload);
+        frame->payload.ptr = copy;
+        return copy;
+    }
+    char *kept = in->ptr;
+    *in = (struct buf){.max = in->max};
+    return kept;
+}
+
 /* Hands all whole frames to the owner. */
 static int deliver_frames(struct rpc_channel *c)
 {
@@ -93,9 +109,13 @@ static int deliver_frames(struct rpc_channel *c)
         r = rpc_frame_parse(str_sub(buf_str(&c->in), at, c->in.len), &frame, &bytes);
         if (r > 0) {
             at += bytes;
+            frame.channel = c;
             int handled = c->on_frame(c, &frame);
             r = handled < 0 ? handled : 1;
         }
+        /* The buffer was kept by the handler. */
+        if (c->in.ptr == NULL)
+            return r;
     }
     buf_consume(&c->in, at);
     return r;
@@ -255,7 +275,7 @@ static struct str call_key(const uint32_t *call_id)
     return str_from_mem(call_id, sizeof(*call_id));
 }
 
-static int on_reply(struct rpc_channel *channel, const struct rpc_frame *frame)
+static int on_reply(struct rpc_channel *channel, struct rpc_frame *frame)
 {
     struct rpc_client *c = CONTAINER_OF(channel, struct rpc_client, channel);
     struct rpc_call *call = map_remove(&c->calls, call_key(&frame->call_id));

@@ -37,7 +37,13 @@ struct rpc_frame {
     uint32_t call_id;
     uint16_t code;
     struct str payload;
+    struct rpc_channel *channel; /* set for on_frame */
 };
+
+/* The payload for longer than the handler runs: a copy, or the channel's buffer itself, if the
+ * frame is large and all there is in it; then the view goes on into that. From on_frame, once. The
+ * caller frees what comes back, and not the view. */
+char *rpc_frame_keep(struct rpc_frame *frame);
 
 /* Reads one frame from the front of `input`. 1 and the bytes it took; 0 when incomplete; -EBADMSG.
  */
@@ -55,7 +61,7 @@ struct rpc_channel {
     bool may_write;
     bool is_in_callback;
     /* Called for every frame; a negative result closes the channel. */
-    int (*on_frame)(struct rpc_channel *c, const struct rpc_frame *frame);
+    int (*on_frame)(struct rpc_channel *c, struct rpc_frame *frame);
     /* Called once when the peer is gone or was cut off. The channel is closed already. */
     void (*on_close)(struct rpc_channel *c);
 };

@@ -23,7 +23,7 @@ static uint32_t later_id;
 static bool server_was_closed;
 static int lost_count;
 
-static int serve(struct rpc_channel *c, const struct rpc_frame *frame)
+static int serve(struct rpc_channel *c, struct rpc_frame *frame)
 {
     switch (frame->code) {
     case VERB_ECHO:

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct job *job_new(const struct verb *verb, struct str payload)
+struct job *job_new_with(const struct verb *verb, char *memory, struct str payload)
 {
     struct job *job = xcalloc(1, sizeof(*job));
 
     list_init(&job->link);
     job->verb = verb;
-    job->payload = str_dup(payload);
+    job->memory = memory;
+    job->payload = payload.ptr;
     job->payload_bytes = payload.len;
     job->spool.fd = -1;
     arena_init(&job->arena, JOB_ARENA_MAX_BYTES);
@@ -19,13 +20,20 @@ struct job *job_new(const struct verb *verb, struct str payload)
     return job;
 }
 
+struct job *job_new(const struct verb *verb, struct str payload)
+{
+    char *copy = str_dup(payload);
+
+    return job_new_with(verb, copy, str_from_mem(copy, payload.len));
+}
+
 void job_free(struct job *job)
 {
     if (job == NULL)
         return;
-    /* May hold a password. */
-    explicit_bzero(job->payload, job->payload_bytes);
-    free(job->payload);
+    if (job->verb->has_secret)
+        explicit_bzero((char *)(uintptr_t)job->payload, job->payload_bytes);
+    free(job->memory);
     arena_done(&job->arena);
     buf_done(&job->reply);
     buf_done(&job->trace);

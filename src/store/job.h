@@ -45,6 +45,7 @@ struct verb {
      * it. It needs no savepoint of its own, which costs as much as some statements; if it fails
      * later all the same, its group does. */
     bool is_whole;
+    bool has_secret;        /* the request may hold a password */
     bool changes_directory; /* recipients may lead elsewhere after it */
 };
 
@@ -58,7 +59,8 @@ struct job {
     struct store_conn *conn; /* whom to answer; NULL: nobody (maintenance) */
     uint32_t call_id;
     const struct verb *verb;
-    char *payload; /* owned copy of the frame's payload */
+    char *memory;        /* owned: the payload lies in it */
+    const char *payload; /* of the frame */
     size_t payload_bytes;
     struct arena arena; /* lives as long as the job */
     struct buf reply;
@@ -89,7 +91,9 @@ struct job {
 
 enum { JOB_ARENA_MAX_BYTES = 4 * 1024 * 1024, JOB_REPLY_MAX_BYTES = 1024 * 1024 };
 
+/* With a copy of the payload; or with memory that is given over, in which the payload lies. */
 struct job *job_new(const struct verb *verb, struct str payload);
+struct job *job_new_with(const struct verb *verb, char *memory, struct str payload);
 void job_free(struct job *job);
 struct cursor job_args(const struct job *job);
 /* What has to run on a reader thread before the write, or NULL. */

@@ -234,7 +234,7 @@ static void note_directory(struct store_server *s, const struct job *job)
                             buf_str(&job->reply), job->generation);
 }
 
-static int on_frame(struct rpc_channel *channel, const struct rpc_frame *frame)
+static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
 {
     struct store_conn *conn = CONTAINER_OF(channel, struct store_conn, channel);
     const struct verb *verb = verb_find(frame->code);
@@ -251,7 +251,8 @@ static int on_frame(struct rpc_channel *channel, const struct rpc_frame *frame)
         return 0;
     if (frame->code == STORE_QUEUE_BEGIN)
         hear_predecessors(conn);
-    struct job *job = job_new(verb, frame->payload);
+    char *memory = rpc_frame_keep(frame);
+    struct job *job = job_new_with(verb, memory, frame->payload);
     job->generation = frame->code == STORE_QUEUE_OPEN ? conn->server->queue_generation
                                                       : conn->server->recipients.generation;
     int r = spools_attach(&conn->spools, job, frame->code);

@@ -25,7 +25,7 @@ static enum store_verb asked[ASKED_MAX];
 static size_t asked_count;
 static char clock_path[] = "/tmp/hikyaku-clock-XXXXXX";
 
-static int serve(struct rpc_channel *c, const struct rpc_frame *frame)
+static int serve(struct rpc_channel *c, struct rpc_frame *frame)
 {
     assert_true(asked_count < ASKED_MAX);
     asked[asked_count++] = (enum store_verb)frame->code;

@@ -148,7 +148,7 @@ static struct call *new_call(struct asker *asker, uint32_t id, size_t count)
     return call;
 }
 
-static int on_frame(struct rpc_channel *c, const struct rpc_frame *frame)
+static int on_frame(struct rpc_channel *c, struct rpc_frame *frame)
 {
     static const struct dns_answer refusal = {.status = DNS_FAILED,
                                               .why = {"too many questions at once", 26}};

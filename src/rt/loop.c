@@ -61,7 +61,7 @@ static int add_watch(struct loop_watch *w, uint32_t epoll_events)
     return epoll_ctl(loop.epoll_fd, EPOLL_CTL_ADD, w->fd, &event) < 0 ? -errno : 0;
 }
 
-int loop_watch_add(struct loop_watch *w, unsigned events)
+static uint32_t to_epoll(unsigned events)
 {
     uint32_t epoll_events = EPOLLET | EPOLLRDHUP;
 
@@ -69,7 +69,19 @@ int loop_watch_add(struct loop_watch *w, unsigned events)
         epoll_events |= EPOLLIN;
     if (events & LOOP_WRITE)
         epoll_events |= EPOLLOUT;
-    return add_watch(w, epoll_events);
+    return epoll_events;
+}
+
+int loop_watch_add(struct loop_watch *w, unsigned events)
+{
+    return add_watch(w, to_epoll(events));
+}
+
+void loop_watch_change(struct loop_watch *w, unsigned events)
+{
+    struct epoll_event event = {.events = to_epoll(events), .data.ptr = w};
+
+    ASSERT(epoll_ctl(loop.epoll_fd, EPOLL_CTL_MOD, w->fd, &event) == 0);
 }
 
 int loop_watch_add_listener(struct loop_watch *w)
@@ -185,6 +197,8 @@ static void dispatch_events(void)
             ready |= LOOP_READ;
         if (e & (EPOLLOUT | EPOLLHUP | EPOLLERR))
             ready |= LOOP_WRITE;
+        if (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+            ready |= LOOP_END;
         w->on_ready(w, ready);
     }
 }

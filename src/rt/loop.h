@@ -14,12 +14,13 @@
 #include "base/error.h"
 #include "base/list.h"
 
-enum { LOOP_READ = 1, LOOP_WRITE = 2 };
+/* LOOP_END: the peer has closed, or there is an error; always watched, comes with LOOP_READ. */
+enum { LOOP_READ = 1, LOOP_WRITE = 2, LOOP_END = 4 };
 
 struct loop_watch {
     int fd;
     void (*on_ready)(struct loop_watch *w,
-                     unsigned ready); /* LOOP_READ, LOOP_WRITE, both on error */
+                     unsigned ready); /* LOOP_READ, LOOP_WRITE, both on error; LOOP_END */
 };
 
 struct loop_timer {
@@ -43,6 +44,8 @@ void loop_stop(void);
 
 /* Watches w->fd for the events, edge-triggered. 0 or negative errno. */
 MUST_CHECK int loop_watch_add(struct loop_watch *w, unsigned events);
+/* Watches for these events from now on; what is ready already is told once more. */
+void loop_watch_change(struct loop_watch *w, unsigned events);
 /* The same, level-triggered and waking only one of the processes that wait: for listeners. */
 MUST_CHECK int loop_watch_add_listener(struct loop_watch *w);
 /* Ends the watch; the descriptor stays open. */

@@ -137,10 +137,19 @@ static int read_frames(struct rpc_channel *c)
             return errno == EAGAIN ? 0 : -errno;
         buf_commit(&c->in, (size_t)n);
         int r = deliver_frames(c);
-        if (r < 0)
+        /* Less than there was room for is all there is; what comes later, and the end, is told. */
+        if (r < 0 || ((size_t)n < RPC_READ_BYTES && !c->has_ended))
             return r;
     }
     return 0;
+}
+
+/* A local socket tells whoever watches for it of each byte that the other end takes: so nobody does
+ * but who waits for room. */
+static void wait_for_room(struct rpc_channel *c)
+{
+    c->may_write = false;
+    loop_watch_change(&c->watch, LOOP_READ | LOOP_WRITE);
 }
 
 static void flush_channel(struct rpc_channel *c)
@@ -153,7 +162,7 @@ static void flush_channel(struct rpc_channel *c)
         if (n > 0)
             sent += (size_t)n;
         else if (errno == EAGAIN)
-            c->may_write = false;
+            wait_for_room(c);
         else if (errno != EINTR) {
             fail_channel(c);
             return;
@@ -200,8 +209,10 @@ static void on_ready(struct loop_watch *w, unsigned ready)
 
     if (!c->is_open)
         return;
-    if (ready & LOOP_WRITE) {
+    c->has_ended |= (ready & LOOP_END) != 0;
+    if ((ready & LOOP_WRITE) && !c->may_write) {
         c->may_write = true;
+        loop_watch_change(&c->watch, LOOP_READ);
         if (c->out.len > 0)
             loop_before_wait(&c->flush_hook);
     }
@@ -219,7 +230,7 @@ int rpc_channel_open(struct rpc_channel *c, int fd)
     buf_init(&c->in, 2 * (RPC_PAYLOAD_MAX_BYTES + RPC_HEADER_BYTES));
     buf_init(&c->out, RPC_QUEUE_MAX_BYTES);
     c->may_write = true;
-    int r = loop_watch_add(&c->watch, LOOP_READ | LOOP_WRITE);
+    int r = loop_watch_add(&c->watch, LOOP_READ);
     if (r < 0) {
         close(fd);
         return r;

@@ -59,6 +59,7 @@ struct rpc_channel {
     struct list writers; /* fibers that wait for the queue to shrink */
     bool is_open;
     bool may_write;
+    bool has_ended; /* the peer has closed: there is an end to be read */
     bool is_in_callback;
     /* Called for every frame; a negative result closes the channel. */
     int (*on_frame)(struct rpc_channel *c, struct rpc_frame *frame);

@@ -35,6 +35,7 @@ static void on_ready(struct loop_watch *w, unsigned ready)
 
     if (ready & LOOP_READ)
         s->may_read = true;
+    s->has_hangup |= (ready & LOOP_END) != 0;
     if (ready & LOOP_WRITE)
         s->may_write = true;
     if (s->waiter != NULL)
@@ -184,6 +185,9 @@ static int read_once(struct stream *s)
     s->in_len += (size_t)n;
     if (n == 0)
         s->has_ended = true;
+    /* Less than there was room for is all there is; what comes later is told, but an end only once.
+     */
+    s->may_read = (size_t)n == room || s->has_hangup;
     return (int)n;
 }
 

@@ -29,7 +29,8 @@ struct stream {
     bool is_watched;
     bool may_read; /* no EAGAIN since the last event */
     bool may_write;
-    bool has_ended; /* the peer closed its side */
+    bool has_hangup; /* the loop told of an end or an error: it is there to be read */
+    bool has_ended;  /* the peer closed its side: it was read */
 };
 
 /* Takes over the descriptor, which must be non-blocking. 0 or negative errno (then fd is closed).

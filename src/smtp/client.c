@@ -232,3 +232,12 @@ void smtp_client_close(struct smtp_client *c)
     smtp_client_give_up(c);
     stream_done(&c->stream);
 }
+
+void smtp_client_leave(struct smtp_client *c)
+{
+    /* Nothing is on its way to the peer, so that this little has room in the socket. */
+    if (c->may_quit)
+        (void)!send(c->stream.watch.fd, "QUIT\r\n", 6, MSG_NOSIGNAL | MSG_DONTWAIT);
+    smtp_client_give_up(c);
+    stream_done(&c->stream);
+}

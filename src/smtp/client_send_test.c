@@ -569,6 +569,29 @@ static void a_closed_idle_connection_is_not_alive(void **state)
     scenario_run_fiber(closed_main, PIPE);
 }
 
+static void left_main(void *arg)
+{
+    struct buf printed;
+    const int *fd = arg;
+
+    buf_init(&printed, LINE_MAX_BYTES);
+    assert_true(scenario_open(*fd, &printed));
+    int64_t begun_ms = clock_mono_ms();
+    smtp_client_leave(&client);
+    assert_false(client.is_usable);
+    scenario_close();
+    assert_in_range(clock_mono_ms() - begun_ms, 0, LONG_MS / 2);
+    buf_done(&printed);
+    loop_stop();
+}
+
+static void who_leaves_says_so_and_does_not_wait(void **state)
+{
+    (void)state;
+    scenario_set_up(LONG_MS);
+    scenario_run_fiber(left_main, PIPE "< QUIT\nquiet\n");
+}
+
 struct cancelled {
     const int *fd;
     int result;
@@ -635,6 +658,7 @@ int main(void)
         cmocka_unit_test(failing_sources_cost_the_connection),
         cmocka_unit_test(connections_are_kept_and_seen_to_die),
         cmocka_unit_test(a_closed_idle_connection_is_not_alive),
+        cmocka_unit_test(who_leaves_says_so_and_does_not_wait),
         cmocka_unit_test(a_cancelled_fiber_ends_its_transaction),
     };
     return cmocka_run_group_tests_name("client_send", tests, NULL, NULL);

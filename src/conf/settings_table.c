@@ -200,7 +200,8 @@ static const struct setting table[] = {
              "server to a machine of the inner network. Hosts of routes need no mention here."},
     {FIELD(outbound, max_connections), .type = SETTING_INT, .text_default = "500",
      .min = 1, .max = 20000,
-     .help = "Connections to other servers at one time, to all of them together."},
+     .help = "Connections to other servers at one time, to all of them together: those that are "
+             "being made, that carry mail, and that are idle, which give way to the others."},
     {FIELD(outbound, max_connections_per_destination), .type = SETTING_INT, .text_default = "20",
      .min = 1, .max = 1000,
      .help = "Connections at one time to one destination, that is to one set of MX hosts. It "

@@ -2,20 +2,23 @@
 
 Just enough of RFC 5321 to be the far end of a relay; never the thing under test.
 """
+import contextlib
 import socket
 import threading
 
 
 class Sink:
-    """Listens on a loopback port. `replies` maps a verb ("RCPT", "DATA", "." ...) to a reply line
-    sent instead of success; `extensions` are the EHLO keywords offered."""
+    """Listens on a loopback port, a free one unless it is named. `replies` maps a verb ("RCPT",
+    "DATA", "." ...) to a reply line sent instead of success; `extensions` are the EHLO keywords
+    offered."""
 
-    def __init__(self, host='127.0.0.1', replies=None, extensions=('PIPELINING', '8BITMIME')):
+    def __init__(self, host='127.0.0.1', replies=None, extensions=('PIPELINING', '8BITMIME'),
+                 port=0):
         self.replies = dict(replies or {})
         self.extensions = extensions
         self.messages = []  # (sender, [recipients], bytes with CRLF, dots unstuffed)
         self.commands = []
-        self.listener = socket.create_server((host, 0))
+        self.listener = socket.create_server((host, port))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -29,12 +32,10 @@ class Sink:
 
     def _serve(self, connection):
         connection.settimeout(30)
-        with connection, connection.makefile('rwb') as stream:
-            try:
-                self._say(stream, self.replies.get('CONNECT', '220 sink.example.net ESMTP'))
-                self._dialogue(stream)
-            except OSError:
-                pass
+        # Around the files too: closing one writes what the other end did not wait for.
+        with contextlib.suppress(OSError), connection, connection.makefile('rwb') as stream:
+            self._say(stream, self.replies.get('CONNECT', '220 sink.example.net ESMTP'))
+            self._dialogue(stream)
 
     @staticmethod
     def _say(stream, text):

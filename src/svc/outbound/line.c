@@ -2,6 +2,7 @@
 #include "svc/outbound/line.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -90,7 +91,6 @@ static int send_result(struct line *l, const struct delivery *del, struct arena 
 {
     const struct queue_message *m = del->message;
     struct queue_result_recipient *list = arena_alloc(arena, m->count * sizeof(*list));
-    const struct connection *c = l->connection;
 
     for (size_t i = 0; i < m->count; i++) {
         list[i] = verdict_of(&del->replies[i], arena);
@@ -98,12 +98,11 @@ static int send_result(struct line *l, const struct delivery *del, struct arena 
     }
     struct queue_result result = {.message = m->id,
                                   .at_ms = del->begun_ms,
-                                  .host = str_from_c(c != NULL ? c->host : ""),
-                                  .ip = str_from_c(c != NULL ? c->ip : ""),
+                                  .host = str_from_c(del->host),
+                                  .ip = str_from_c(del->ip),
                                   .tls = STR("none"),
                                   .tried = buf_str(&l->tried),
-                                  .knows_dsn =
-                                      c != NULL && (c->client.extensions & SMTP_EXT_DSN) != 0,
+                                  .knows_dsn = del->knows_dsn,
                                   .recipients = list,
                                   .count = m->count};
     return courier_tell(&l->courier, &result);
@@ -119,9 +118,9 @@ static void log_delivery(const struct line *l, const struct delivery *del)
         delivered += del->replies[i].code >= 200 && del->replies[i].code < 300;
     LOG(delivered == del->message->count ? LOG_DEBUG : LOG_INFO, "outbound.result",
         LOG_ID("message", del->message->id), LOG_C("destination", l->job->name),
-        LOG_C("host", l->connection != NULL ? l->connection->host : ""),
-        LOG_INT("delivered", delivered), LOG_INT("recipients", del->message->count),
-        LOG_INT("code", first->code), LOG_STR("reply", str_sub(first->text, 0, 200)),
+        LOG_C("host", del->host), LOG_INT("delivered", delivered),
+        LOG_INT("recipients", del->message->count), LOG_INT("code", first->code),
+        LOG_STR("reply", str_sub(first->text, 0, 200)),
         LOG_C("error", first->code == 0 ? verdict_error_text(first->error) : ""));
 }
 
@@ -131,6 +130,20 @@ int line_tell(struct line *l, const struct delivery *del, struct arena *arena)
     return send_result(l, del, arena);
 }
 
+/* Lets the connection go, if there is one. Whoever hears QUIT may believe that we know what he
+ * said: the result is settled before. Yields. 0 or -ECANCELED. */
+static int leave_host(struct line *l)
+{
+    if (l->connection == NULL)
+        return 0;
+    int r = courier_settle(&l->courier);
+    if (r < 0)
+        return r;
+    connection_free(l->connection);
+    l->connection = NULL;
+    return 0;
+}
+
 /* The connection has failed under a message: the next host may do better; or the same one, if the
  * connection had been used before and was closed meanwhile. Yields. 1 with a new connection, 0
  * without, -ECANCELED. */
@@ -138,18 +151,15 @@ static int go_to_next_host(struct line *l, const struct smtp_client_reply *reply
 {
     struct dial_failure failure;
     size_t next_host = l->is_reused ? 0 : l->connection->host_index + 1;
-    struct connection *next = NULL;
 
     tell_tried(l, reply);
     if (next_host >= l->job->target.host_count)
         return 0;
-    int r = dial(l->job->settings, &l->job->target, next_host, &next, &failure);
-    if (r <= 0)
+    int r = leave_host(l);
+    if (r < 0)
         return r;
-    connection_free(l->connection);
-    l->connection = next;
     l->is_reused = false;
-    return 1;
+    return dial(l->job->settings, &l->job->target, next_host, &l->connection, &failure);
 }
 
 static int64_t down_until_ms(const struct job_of_destination *d)
@@ -184,7 +194,14 @@ static void judge(struct line *l, const struct delivery *del, bool was_busy)
     struct str why = worst->code != 0 ? worst->text : str_from_c(verdict_error_text(worst->error));
     struct str status = str_from_c(worst->code != 0 ? "4.3.2" : verdict_error_status(worst->error));
     site_note_down(site, down_until_ms(l->job), status, why);
-    runner_note_down(l->job, status, why, str_from_c(l->connection->host));
+    runner_note_down(l->job, status, why, str_from_c(del->host));
+}
+
+static void note_host(struct delivery *del, const struct connection *c)
+{
+    (void)snprintf(del->host, sizeof(del->host), "%s", c->host);
+    (void)snprintf(del->ip, sizeof(del->ip), "%s", c->ip);
+    del->knows_dsn = (c->client.extensions & SMTP_EXT_DSN) != 0;
 }
 
 /* Sends one message, to further hosts if need be, and tells the store. Yields. 0 or -ECANCELED. */
@@ -202,6 +219,7 @@ static int deliver(struct line *l, const struct queue_message *m, struct arena *
     for (size_t i = 0; i < m->count; i++)
         del.open[i] = i;
     while (r > 0) {
+        note_host(&del, l->connection);
         r = courier_carry(&l->courier, l->connection, m, del.open, del.open_count, arena, &outcome);
         if (r < 0)
             return r;
@@ -263,7 +281,8 @@ static int connect_line(struct line *l)
     struct job_of_destination *d = l->job;
     struct dial_failure failure;
 
-    l->connection = site_take_idle(d->site);
+    if (l->connection == NULL)
+        l->connection = site_take_idle(d->site);
     l->is_reused = l->connection != NULL;
     if (l->is_reused)
         return 1;
@@ -306,16 +325,11 @@ static int wait_for_slot(struct line *l)
 /* A connection that can take one more message. Yields. 1, 0, -ECANCELED. */
 static int have_connection(struct line *l)
 {
-    if (l->connection != NULL && is_spent(l)) {
-        /* Whoever hears QUIT may believe that we know what he said. */
-        int r = courier_settle(&l->courier);
-        if (r < 0)
-            return r;
-        connection_free(l->connection);
-        l->connection = NULL;
-    }
-    if (l->connection != NULL)
+    if (l->connection != NULL && !is_spent(l))
         return 1;
+    int r = leave_host(l);
+    if (r < 0)
+        return r;
     return l->job->is_down || l->is_over ? 0 : connect_line(l);
 }
 
@@ -345,10 +359,11 @@ int line_run(struct line *l)
 {
     struct queue_batch batch = {.count = 0};
     struct arena arena;
+    bool must_end = false;
 
     int r = connect_line(l);
     arena_init(&arena, BATCH_ARENA_BYTES);
-    while (r > 0 && !l->is_over) {
+    while (r > 0 && !l->is_over && !must_end) {
         arena_done(&arena);
         r = line_take(l, &arena, &batch);
         if (r > 0 && batch.has_more && site_has_room(l->job->site))
@@ -360,14 +375,17 @@ int line_run(struct line *l)
         }
         bool is_fast = r > 0 && clock_mono_ms() - begun_ms < FAST_MS * (int64_t)batch.count;
         l->batch_size = is_fast ? MIN(l->batch_size * 2, (uint32_t)LINE_BATCH_MAX) : 1;
+        must_end = site_must_give_way(l->job->site, l->job->lines);
     }
     arena_done(&arena);
     return r;
 }
 
-void line_init(struct line *l, struct job_of_destination *d, uint32_t batch_size)
+void line_init(struct line *l, struct job_of_destination *d, struct connection *c,
+               uint32_t batch_size)
 {
-    *l = (struct line){.job = d, .batch_size = batch_size > 0 ? batch_size : FIRST_BATCH};
+    *l = (struct line){
+        .job = d, .connection = c, .batch_size = batch_size > 0 ? batch_size : FIRST_BATCH};
     courier_init(&l->courier);
     buf_init(&l->reply, WORKER_CALL_MAX_BYTES);
     buf_init(&l->tried, TRIED_MAX_BYTES);
@@ -377,8 +395,8 @@ int line_done(struct line *l)
 {
     int r = courier_settle(&l->courier);
 
-    if (l->connection != NULL)
-        site_give_idle(l->job->site, l->connection, l->job->settings->outbound_idle_timeout);
+    if (r < 0 && l->connection != NULL)
+        l->connection->client.may_quit = false; /* as in leave_host */
     courier_done(&l->courier);
     buf_done(&l->reply);
     buf_done(&l->tried);

@@ -34,10 +34,11 @@ struct job_of_destination {
     int64_t begun_ms;      /* real */
 };
 
-/* A fiber of a destination: one connection after another, one message after another. */
+/* A fiber of a destination: one connection after another, one message after another. It has one
+ * place of its site, hence never two connections, nor one while it dials. */
 struct line {
     struct job_of_destination *job;
-    struct connection *connection;
+    struct connection *connection; /* NULL: none now */
     struct courier courier;
     struct buf reply; /* of queue.take: the batch lies in it */
     struct buf tried;
@@ -53,10 +54,16 @@ struct delivery {
     size_t *open;                      /* indexes of those that are to be tried (again) */
     size_t open_count;
     int64_t begun_ms;
+    /* Who was tried last; the connection may be gone. "": nobody was asked. */
+    char host[256];
+    char ip[64];
+    bool knows_dsn;
 };
 
-void line_init(struct line *l, struct job_of_destination *d, uint32_t batch_size);
-/* Settles the last result, gives the connection back. Yields. 0 or -ECANCELED. */
+/* It gets a connection that is at hand (else NULL), and owns it. batch_size 0: the usual one. */
+void line_init(struct line *l, struct job_of_destination *d, struct connection *c,
+               uint32_t batch_size);
+/* Settles the last result; what is left of the line is its connection. Yields. 0 or -ECANCELED. */
 MUST_CHECK int line_done(struct line *l);
 /* Works as long as there is something to take and the site is reached. Yields. 0 or -ECANCELED. */
 MUST_CHECK int line_run(struct line *l);

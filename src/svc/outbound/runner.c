@@ -11,7 +11,7 @@
 #include "svc/outbound/line.h"
 #include "svc/outbound/worker.h"
 
-enum { SLOT_WAIT_MS = 20 * 1000, BATCH_ARENA_BYTES = 4 * 1024 * 1024 };
+enum { PLACE_WAIT_MS = 20 * 1000, BATCH_ARENA_BYTES = 4 * 1024 * 1024 };
 
 static struct {
     struct list jobs;
@@ -112,15 +112,25 @@ static void free_job(struct job_of_destination *d)
 
 /* --- lines --- */
 
+/* A line that has its place; a connection may have come with it. */
+static struct line *new_line(struct job_of_destination *d, struct connection *c)
+{
+    struct line *l = xmalloc(sizeof(*l));
+
+    line_init(l, d, c, 0);
+    d->lines++;
+    return l;
+}
+
 static void run_line(void *arg)
 {
-    struct job_of_destination *d = arg;
-    struct line l;
+    struct line *l = arg;
+    struct job_of_destination *d = l->job;
 
-    line_init(&l, d, 0);
-    int r = line_run(&l);
-    int settled = line_done(&l);
-    site_release(d->site);
+    int r = line_run(l);
+    int settled = line_done(l);
+    site_release(d->site, l->connection, d->settings->outbound_idle_timeout);
+    free(l);
     if (--d->lines > 0)
         return;
     if (r != -ECANCELED && settled != -ECANCELED)
@@ -130,13 +140,17 @@ static void run_line(void *arg)
 
 void runner_add_line(struct job_of_destination *d)
 {
-    if (site_acquire(d->site, 0) < 0)
+    struct connection *c;
+
+    if (site_acquire(d->site, 0, &c) < 0)
         return;
-    d->lines++;
-    if (fiber_spawn(&worker.deliveries, "line", run_line, d) < 0) {
-        d->lines--;
-        site_release(d->site);
-    }
+    struct line *l = new_line(d, c);
+    if (fiber_spawn(&worker.deliveries, "line", run_line, l) == 0)
+        return;
+    (void)!line_done(l);
+    site_release(d->site, l->connection, d->settings->outbound_idle_timeout);
+    free(l);
+    d->lines--;
 }
 
 /* --- beginning --- */
@@ -164,7 +178,7 @@ static int fail_all(struct job_of_destination *d)
     struct line l;
     int r = 1;
 
-    line_init(&l, d, LINE_BATCH_MAX);
+    line_init(&l, d, NULL, LINE_BATCH_MAX);
     arena_init(&arena, BATCH_ARENA_BYTES);
     while (r > 0) {
         arena_done(&arena);
@@ -213,15 +227,15 @@ static int prepare(struct job_of_destination *d)
 static void run_destination(void *arg)
 {
     struct job_of_destination *d = arg;
+    struct connection *c;
 
     int r = prepare(d);
     if (r > 0) {
         fiber_set_interruptible(true);
-        r = site_acquire(d->site, clock_mono_ms() + SLOT_WAIT_MS);
+        r = site_acquire(d->site, clock_mono_ms() + PLACE_WAIT_MS, &c);
         fiber_set_interruptible(false);
         if (r == 0) {
-            d->lines = 1;
-            run_line(d);
+            run_line(new_line(d, c));
             return;
         }
         if (r == -EAGAIN)

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "rt/fiber.h"
 #include "svc/outbound/worker.h"
 
 enum {
@@ -18,19 +19,23 @@ enum {
 struct waiter {
     struct list link;
     struct fiber *fiber;
-    bool has_slot;
+    bool has_place;
+    struct connection *idle; /* that came with the place */
 };
 
 static struct {
     struct map by_key;
     struct list all;
-    unsigned connections; /* in use and idle */
+    struct list hungry; /* sites whose waiters lack nothing but a place */
+    unsigned in_use;    /* places that lines have; idle connections have the others */
 } sites;
 
 void sites_init(void)
 {
     map_init(&sites.by_key, SITES_MAX);
     list_init(&sites.all);
+    list_init(&sites.hungry);
+    connections_init();
 }
 
 static void free_site(struct site *s)
@@ -41,46 +46,13 @@ static void free_site(struct site *s)
     free(s);
 }
 
-void connection_free(struct connection *c)
-{
-    if (c == NULL)
-        return;
-    smtp_client_close(&c->client);
-    sites.connections--;
-    free(c);
-}
-
-struct connection *connection_new(void)
-{
-    struct connection *c = xcalloc(1, sizeof(*c));
-
-    list_init(&c->link);
-    c->client.stream.watch.fd = -1; /* nothing to close until it is opened */
-    sites.connections++;
-    return c;
-}
-
-/* The one that was used last. */
-static struct connection *pop_idle(struct site *s)
-{
-    if (list_is_empty(&s->idle))
-        return NULL;
-    struct connection *c = CONTAINER_OF(s->idle.prev, struct connection, link);
-    list_remove(&c->link);
-    return c;
-}
-
 void sites_done(void)
 {
-    for (struct list *link = sites.all.next; link != &sites.all;) {
+    while (connections_idle() > 0)
+        connection_drop_oldest();
+    LIST_FOR_EACH (&sites.all, link) {
         struct site *s = CONTAINER_OF(link, struct site, link);
-        link = link->next;
-        for (struct list *idle = s->idle.next; idle != &s->idle;) {
-            struct connection *c = CONTAINER_OF(idle, struct connection, link);
-            idle = idle->next;
-            connection_free(c);
-        }
-        ASSERT(s->users == 0);
+        ASSERT(s->users == 0 && s->in_use == 0);
         free_site(s);
     }
     map_done(&sites.by_key);
@@ -97,6 +69,7 @@ struct site *site_use(struct str key)
         s->limit_max = SITE_FIRST_CONNECTIONS;
         list_init(&s->idle);
         list_init(&s->waiters);
+        list_init(&s->turn);
         list_init(&s->link);
         if (map_set(&sites.by_key, key, s) < 0) {
             free(s->key);
@@ -143,57 +116,132 @@ void site_set_limits(struct site *s, const struct settings *settings,
     s->limit = MIN(s->limit, s->limit_max);
 }
 
-bool site_has_room(const struct site *s)
+/* --- places --- */
+
+static unsigned places(void)
 {
-    return s->in_use < s->limit && s->waiter_count == 0 &&
-           sites.connections < (unsigned)worker.settings->outbound_max_connections;
+    return (unsigned)worker.settings->outbound_max_connections;
 }
 
-int site_acquire(struct site *s, int64_t deadline_ms)
+/* Idle connections give way, the oldest first, until there are so many free places, or none of them
+ * is left. */
+static void make_room(unsigned wanted)
+{
+    while (connections_idle() > 0 && sites.in_use + connections_idle() + wanted > places())
+        connection_drop_oldest();
+}
+
+static void take_place(struct site *s, struct waiter *w)
+{
+    w->idle = connection_take(&s->idle); /* it brings its place along */
+    if (w->idle == NULL)
+        make_room(1);
+    s->in_use++;
+    sites.in_use++;
+    list_remove(&w->link);
+    s->waiter_count--;
+    w->has_place = true;
+    fiber_wake(w->fiber);
+}
+
+/* Puts the site at the end of those that wait for a place, if it does. */
+static void queue_up(struct site *s)
+{
+    if (s->waiter_count > 0 && s->in_use < s->limit && list_is_empty(&s->turn))
+        list_append(&sites.hungry, &s->turn);
+}
+
+/* One to each site in turn: who has much mail does not come before who has little. */
+static void give_places(void)
+{
+    while (sites.in_use < places() && !list_is_empty(&sites.hungry)) {
+        struct site *s = CONTAINER_OF(list_pop(&sites.hungry), struct site, turn);
+        if (s->in_use >= s->limit) /* it was lowered meanwhile */
+            continue;
+        take_place(s, CONTAINER_OF(s->waiters.next, struct waiter, link));
+        queue_up(s);
+    }
+}
+
+static void stop_waiting(struct site *s, struct waiter *w)
+{
+    list_remove(&w->link);
+    if (--s->waiter_count == 0)
+        list_remove(&s->turn);
+}
+
+bool site_has_room(const struct site *s)
+{
+    return s->in_use < s->limit && s->waiter_count == 0 && sites.in_use < places() &&
+           list_is_empty(&sites.hungry);
+}
+
+bool site_must_give_way(const struct site *s, unsigned lines)
+{
+    /* There are no more destinations at work than places, so each may keep one line; but a reload
+     * may have lowered their number. */
+    bool is_wanted = s->waiter_count > 0 || !list_is_empty(&sites.hungry);
+
+    return (is_wanted && lines > 1) || sites.in_use > places();
+}
+
+int site_acquire(struct site *s, int64_t deadline_ms, struct connection **out_idle)
 {
     struct waiter w = {.fiber = fiber_self()};
+    int r = 0;
 
-    if (s->in_use < s->limit && s->waiter_count == 0) {
-        s->in_use++;
-        return 0;
-    }
+    *out_idle = NULL;
     if (s->waiter_count >= SITE_WAITERS_MAX)
         return -EAGAIN;
     list_init(&w.link);
     list_append(&s->waiters, &w.link);
     s->waiter_count++;
-    int r = 0;
-    while (!w.has_slot && r == 0)
+    queue_up(s);
+    give_places();
+    while (!w.has_place && r == 0)
         r = fiber_park(deadline_ms);
-    if (!w.has_slot) {
-        list_remove(&w.link);
-        s->waiter_count--;
-    } else if (r == -ECANCELED) {
-        site_release(s);
+    if (!w.has_place) {
+        stop_waiting(s, &w);
+        return r == -ECANCELED ? r : -EAGAIN;
+    }
+    if (r == -ECANCELED) {
+        site_release(s, w.idle, 0);
         return r;
     }
-    if (w.has_slot)
-        return 0;
-    return r == -ECANCELED ? r : -EAGAIN;
+    *out_idle = w.idle;
+    return 0;
 }
 
-static void wake_waiters(struct site *s)
+static bool is_worth_keeping(const struct site *s, const struct connection *c)
 {
-    while (s->in_use < s->limit && s->waiter_count > 0) {
-        struct waiter *w = CONTAINER_OF(list_pop(&s->waiters), struct waiter, link);
-        s->waiter_count--;
-        s->in_use++;
-        w->has_slot = true;
-        fiber_wake(w->fiber);
-    }
+    bool is_spent = c->client.messages >= (uint32_t)s->messages_per_connection ||
+                    (c->client.max_messages > 0 && c->client.messages >= c->client.max_messages);
+
+    return c->client.is_usable && !is_spent && !worker.is_draining;
 }
 
-void site_release(struct site *s)
+void site_release(struct site *s, struct connection *c, int64_t idle_ms)
 {
+    bool is_kept = c != NULL && idle_ms > 0 && is_worth_keeping(s, c);
+
+    if (!is_kept)
+        connection_free(c); /* its place is taken until it is closed */
     ASSERT(s->in_use > 0);
     s->in_use--;
-    wake_waiters(s);
+    sites.in_use--;
+    if (is_kept)
+        connection_keep(c, &s->idle, clock_mono_ms() + idle_ms);
+    make_room(0); /* there are too many after a reload only */
+    queue_up(s);
+    give_places();
 }
+
+struct connection *site_take_idle(struct site *s)
+{
+    return connection_take(&s->idle);
+}
+
+/* --- rate, health --- */
 
 int64_t site_take_slot(struct site *s)
 {
@@ -226,7 +274,8 @@ void site_note_success(struct site *s, bool was_busy)
     bool has_more = was_busy || s->waiter_count > 0;
     if (has_more && s->limit < s->limit_max && s->in_use >= s->limit) {
         s->limit++;
-        wake_waiters(s);
+        queue_up(s);
+        give_places();
     }
 }
 
@@ -249,79 +298,34 @@ void site_note_down(struct site *s, int64_t until_ms, struct str status, struct 
         s->down_why[0] = '\0';
 }
 
-struct connection *site_take_idle(struct site *s)
+/* --- sweeping --- */
+
+static void forget_unused(void)
 {
-    struct connection *found = NULL, *c;
-    struct list dead;
+    int64_t now_ms = clock_mono_ms();
 
-    list_init(&dead);
-    while (found == NULL && (c = pop_idle(s)) != NULL) {
-        if (smtp_client_is_alive(&c->client) && clock_mono_ms() < c->idle_until_ms) {
-            found = c;
-            continue;
-        }
-        c->client.may_quit = false; /* no QUIT to one who has left */
-        list_append(&dead, &c->link);
-    }
-    for (struct list *link = dead.next; link != &dead;) {
-        c = CONTAINER_OF(link, struct connection, link);
-        link = link->next;
-        connection_free(c);
-    }
-    return found;
-}
-
-void site_give_idle(struct site *s, struct connection *c, int64_t idle_ms)
-{
-    bool is_spent = c->client.messages >= (uint32_t)s->messages_per_connection ||
-                    (c->client.max_messages > 0 && c->client.messages >= c->client.max_messages);
-
-    /* With ten thousand destinations, each kept for seconds, descriptors would run out. */
-    bool is_full = sites.connections > (unsigned)worker.settings->outbound_max_connections;
-
-    if (!c->client.is_usable || is_spent || is_full || idle_ms <= 0 || worker.is_draining) {
-        connection_free(c);
-        return;
-    }
-    c->idle_until_ms = clock_mono_ms() + idle_ms;
-    list_append(&s->idle, &c->link);
-}
-
-/* The oldest idle connection if its time is over. */
-static struct connection *take_expired(struct site *s, int64_t now_ms)
-{
-    if (list_is_empty(&s->idle))
-        return NULL;
-    struct connection *c = CONTAINER_OF(s->idle.next, struct connection, link);
-    if (now_ms < c->idle_until_ms && smtp_client_is_alive(&c->client))
-        return NULL;
-    list_remove(&c->link);
-    return c;
-}
-
-/* One connection of any site whose time is over; NULL when there is none. Forgets sites on the way.
- */
-static struct connection *find_expired(int64_t now_ms)
-{
-    for (struct list *link = sites.all.next; link != &sites.all;) {
+    LIST_FOR_EACH (&sites.all, link) {
         struct site *s = CONTAINER_OF(link, struct site, link);
-        link = link->next;
-        struct connection *c = take_expired(s, now_ms);
-        if (c != NULL)
-            return c;
-        bool is_idle = s->users == 0 && s->in_use == 0 && list_is_empty(&s->idle);
+        bool is_unused = s->users == 0 && s->in_use == 0 && list_is_empty(&s->idle);
         bool is_known_down = now_ms < s->down_until_ms;
-        if (is_idle && !is_known_down && now_ms - s->used_ms > FORGET_MS)
+        if (is_unused && !is_known_down && now_ms - s->used_ms > FORGET_MS)
             free_site(s);
     }
-    return NULL;
 }
 
 void sites_sweep(void)
 {
     struct connection *c;
 
-    /* Closing yields, and the list may change then: begin anew each time. */
-    for (int i = 0; i < SWEPT_PER_TURN && (c = find_expired(clock_mono_ms())) != NULL; i++)
+    forget_unused();
+    connections_drop_dead();
+    /* A reload may have changed their number. */
+    make_room(0);
+    give_places();
+    for (int i = 0; i < SWEPT_PER_TURN && (c = connection_take_expired()) != NULL; i++) {
+        sites.in_use++;
         connection_free(c);
+        sites.in_use--;
+        give_places();
+    }
 }

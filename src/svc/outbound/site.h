@@ -3,9 +3,14 @@
  * (and that are sent to in the same way) share one: its number of connections, its rate, what is
  * known of its health, its idle connections.
  *
- * The number of connections starts small, grows by one with every message that is delivered while
- * all are busy, and is halved when the site says "later" or fails. Memory only; bounded: sites
- * without use are forgotten.
+ * Here is also the bound on the sockets to all sites together, outbound.max_connections. It is
+ * counted in places: a line has one as long as it works, for the one socket that it may have, be it
+ * dialling or connected; an idle connection has one, which it gives up to whoever has work. When
+ * lines have all places, the sites that want one get theirs in turn.
+ *
+ * The number of connections of a site starts small, grows by one with every message that is
+ * delivered while all are busy, and is halved when the site says "later" or fails. Memory only;
+ * bounded: sites without use are forgotten.
  */
 #pragma once
 
@@ -15,8 +20,7 @@
 #include "base/list.h"
 #include "base/str.h"
 #include "conf/settings.h"
-#include "rt/fiber.h"
-#include "smtp/client.h"
+#include "svc/outbound/connection.h"
 
 enum {
     SITES_MAX = 20000,
@@ -26,26 +30,15 @@ enum {
     SITE_BURST = 5,         /* messages that may go at once under a rate */
 };
 
-/* One connection and how it was made. */
-struct connection {
-    struct list link; /* of the site's idle ones */
-    struct smtp_client client;
-    struct smtp_client_config config;
-    char ehlo_name[256];
-    char host[256]; /* of the server, as MX named it */
-    char ip[64];
-    size_t host_index; /* in the order of the MX result it was made from */
-    int64_t idle_until_ms;
-};
-
 struct site {
     char *key;
     struct list link; /* of all sites */
     struct list idle; /* struct connection, the one used last at the end */
     struct list waiters;
+    struct list turn; /* of the sites that wait for a place */
     unsigned waiter_count;
     unsigned users;  /* destinations at work with it */
-    unsigned in_use; /* connections, or attempts to make one */
+    unsigned in_use; /* places that lines have */
     unsigned limit, limit_max;
     unsigned blamed;         /* in a row */
     int messages_per_minute; /* 0: any */
@@ -60,7 +53,7 @@ struct site {
 };
 
 void sites_init(void);
-/* Closes what is idle. From a fiber; Yields. */
+/* Closes what is idle; no destination is at work any more. */
 void sites_done(void);
 /* The site of this key, made if it is new, with one more user. NULL when there are too many. */
 struct site *site_use(struct str key);
@@ -69,12 +62,21 @@ void site_leave(struct site *s);
 void site_set_limits(struct site *s, const struct settings *settings,
                      const struct settings_destination *limits);
 
-/* Waits for the right to one connection. Yields. 0; -EAGAIN: too many wait already, or the deadline
- * (ms) has passed; -ECANCELED. Pair: site_release. */
-MUST_CHECK int site_acquire(struct site *s, int64_t deadline_ms);
-void site_release(struct site *s);
-/* Whether one more connection could be had at once. */
+/* Waits for a place, that is for the right to one socket. Yields. 0, and an idle connection of the
+ * site if there is one, else NULL; -EAGAIN: too many wait already, or the deadline (ms) has passed;
+ * -ECANCELED. Pair: site_release. */
+MUST_CHECK int site_acquire(struct site *s, int64_t deadline_ms, struct connection **out_idle);
+/* Gives the place back. The connection (NULL: there is none), which must owe nobody anything, is
+ * kept for others for a while; closed when it is of no use, or there is no time. Takes ownership.
+ * Yields. */
+void site_release(struct site *s, struct connection *c, int64_t idle_ms);
+/* Whether one more place could be had at once. */
 bool site_has_room(const struct site *s);
+/* Whether a destination with so many lines is to end one, because others wait. */
+bool site_must_give_way(const struct site *s, unsigned lines);
+/* For a line that has a place and no connection: an idle one of the site that is still alive, or
+ * NULL; the caller owns it. */
+struct connection *site_take_idle(struct site *s);
 
 /* When the next message may go (mono ms); takes the slot. 0: now. */
 int64_t site_take_slot(struct site *s);
@@ -88,14 +90,5 @@ void site_note_blame(struct site *s);
 void site_note_limit(struct site *s);
 void site_note_down(struct site *s, int64_t until_ms, struct str status, struct str why);
 
-/* An idle connection that is still alive, or NULL; the caller owns it. May yield. */
-struct connection *site_take_idle(struct site *s);
-/* Keeps a usable connection for others for a while; closes it when it is not, or there is no time.
- * Takes ownership. Yields. */
-void site_give_idle(struct site *s, struct connection *c, int64_t idle_ms);
-/* An empty record, counted; to be opened by the caller. */
-struct connection *connection_new(void);
-/* Says QUIT if it can, closes, frees. Yields. NULL is taken. */
-void connection_free(struct connection *c);
 /* Closes what has been idle for too long, forgets unused sites. Yields. */
 void sites_sweep(void);

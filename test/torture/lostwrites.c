@@ -605,6 +605,11 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
     return r;
 }
 
+ssize_t pwritev64(int fd, const struct iovec *parts, int count, off64_t at)
+{
+    return pwritev(fd, parts, count, at);
+}
+
 ssize_t write(int fd, const void *bytes, size_t n)
 {
     struct file *f = file_of(fd);

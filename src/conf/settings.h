@@ -84,7 +84,9 @@ struct settings {
     int server_node;
     int64_t server_drain_timeout; /* ms */
 
-    struct settings_list listen_smtp; /* value_parse_listen() takes each apart */
+    struct settings_list listen_smtp; /* value_parse_listen() takes each apart, of all three */
+    struct settings_list listen_submission;
+    struct settings_list listen_submissions;
 
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */

@@ -83,6 +83,14 @@ static const struct setting table[] = {
      .text_default = "0.0.0.0:25 [::]:25", .min = 0, .max = 32,
      .help = "Addresses and ports where other mail servers deliver. With an empty list no mail is "
              "taken from the network."},
+    {FIELD(listen, submission), .type = SETTING_LIST, .form = &form_listen,
+     .text_default = "", .min = 0, .max = 32,
+     .help = "Addresses and ports where users give mail to be sent, port 587 as a rule: the "
+             "connection becomes encrypted by STARTTLS. None if empty."},
+    {FIELD(listen, submissions), .type = SETTING_LIST, .form = &form_listen,
+     .text_default = "", .min = 0, .max = 32,
+     .help = "The same where connections are encrypted from the first byte, port 465 as a rule. "
+             "None if empty."},
 
     {FIELD(log, level), .type = SETTING_ENUM, .text_default = "info", .choices = log_levels,
      .min = LOG_ERROR, .max = LOG_DEBUG,
@@ -337,7 +345,38 @@ static bool has_unreachable_destinations(const struct settings *s)
     return s->outbound_max_connections_per_destination > s->outbound_max_connections;
 }
 
+static bool has_common_item(const struct settings_list *a, const struct settings_list *b)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        for (size_t j = 0; j < b->count; j++) {
+            if (strcmp(a->items[i], b->items[j]) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool has_mail_on_submission(const struct settings *s)
+{
+    return has_common_item(&s->listen_smtp, &s->listen_submission);
+}
+
+static bool has_mail_on_submissions(const struct settings *s)
+{
+    return has_common_item(&s->listen_smtp, &s->listen_submissions);
+}
+
+static bool has_one_submission(const struct settings *s)
+{
+    return has_common_item(&s->listen_submission, &s->listen_submissions);
+}
+
+#define ONE_PORT_TEXT "one port cannot be both; remove it from one of the two"
+
 static const struct setting_conflict conflicts[] = {
+    {"listen.submission", "listen.smtp", has_mail_on_submission, ONE_PORT_TEXT},
+    {"listen.submissions", "listen.smtp", has_mail_on_submissions, ONE_PORT_TEXT},
+    {"listen.submissions", "listen.submission", has_one_submission, ONE_PORT_TEXT},
     {"smtp.max_connections_per_address", "smtp.max_connections", has_unreachable_connections,
      "one address cannot have more connections than all together; lower the first or raise the "
      "second"},

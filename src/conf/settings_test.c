@@ -117,6 +117,8 @@ static void every_default_is_in_its_own_range(void **state)
     assert_int_equal(s->smtp_command_timeout, 300000);
     assert_int_equal(s->listen_smtp.count, 2);
     assert_string_equal(s->listen_smtp.items[1], "[::]:25");
+    assert_int_equal(s->listen_submission.count, 0);
+    assert_int_equal(s->listen_submissions.count, 0);
     assert_int_equal(s->smtp_relay_networks.count, 0);
     assert_int_equal(s->log_level, LOG_INFO);
     settings_free(s);
@@ -368,6 +370,22 @@ static void impossible_combinations_name_both(void **state)
     assert_errors(HOST "server { data_dir = /srv/mail/\n run_dir = /srv/mail }\n",
                   "hikyaku.conf:3: \"server.run_dir\" is \"/srv/mail\" and \"server.data_dir\" is "
                   "\"/srv/mail/\": mail and sockets cannot share a directory; name two\n");
+    assert_errors(
+        HOST "listen { submission = \"0.0.0.0:25\" }\n",
+        "hikyaku.conf:2: \"listen.submission\" is [\"0.0.0.0:25\"] and \"listen.smtp\" is "
+        "[\"0.0.0.0:25\", \"[::]:25\"]: one port cannot be both; remove it from one of the "
+        "two\n");
+    assert_errors(
+        HOST "listen { submissions = \"[::]:25\" }\n",
+        "hikyaku.conf:2: \"listen.submissions\" is [\"[::]:25\"] and \"listen.smtp\" is "
+        "[\"0.0.0.0:25\", \"[::]:25\"]: one port cannot be both; remove it from one of the "
+        "two\n");
+    assert_errors(
+        HOST "listen.submission = [ \"[::]:587\" ]\n"
+             "listen.submissions = [ \"[::]:465\", \"[::]:587\" ]\n",
+        "hikyaku.conf:3: \"listen.submissions\" is [\"[::]:465\", \"[::]:587\"] and "
+        "\"listen.submission\" is [\"[::]:587\"]: one port cannot be both; remove it from "
+        "one of the two\n");
 }
 
 static void the_hostname_must_be_set(void **state)

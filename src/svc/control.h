@@ -16,6 +16,15 @@ enum control_peer {
     CONTROL_PEERS, /* how many there are */
 };
 
+/* What a listening socket is for. */
+enum control_listener {
+    CONTROL_LISTENER_ADMIN = 0,   /* the control socket of the command line, to the store */
+    CONTROL_LISTENER_SMTP,        /* listen.smtp */
+    CONTROL_LISTENER_SUBMISSION,  /* listen.submission: STARTTLS */
+    CONTROL_LISTENER_SUBMISSIONS, /* listen.submissions: TLS from the first byte */
+    CONTROL_LISTENERS,            /* how many there are */
+};
+
 enum control_message {
     /* master to child */
     CONTROL_SETTINGS = 1,     /* encoded settings: first of all, and again after a reload */
@@ -24,7 +33,7 @@ enum control_message {
     CONTROL_RESOLVER_CHANNEL, /* the same to the resolver */
     CONTROL_ADD_CHANNEL,      /* u8 role, + fd, to the store or the resolver: serve it */
     CONTROL_LISTEN_RESET,     /* forget the listeners; the new ones follow */
-    CONTROL_LISTEN,           /* + fd: accept connections here */
+    CONTROL_LISTEN,           /* u8 control_listener, + fd: accept connections here */
     CONTROL_DRAIN,            /* finish what is under way, take nothing new, end */
     CONTROL_RELOAD_DONE,      /* u64 token, u16 errno, lp text, to the store */
     /* child to master */

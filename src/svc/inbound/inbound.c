@@ -263,7 +263,10 @@ static void on_control(struct control_event *event)
         reset_listeners();
         break;
     case CONTROL_LISTEN:
-        add_listener(event->fd);
+        if (cursor_u8(&event->payload) == CONTROL_LISTENER_SMTP)
+            add_listener(event->fd);
+        else
+            close(event->fd);
         break;
     case CONTROL_DRAIN:
         drain(self.policy->settings->server_drain_timeout);

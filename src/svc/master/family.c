@@ -17,18 +17,29 @@
 
 /* --- what children are told --- */
 
+static void send_listener(struct child_process *child, enum control_listener use, int fd)
+{
+    char what = (char)use;
+
+    child_send(child, CONTROL_LISTEN, str_from_mem(&what, 1), fd);
+}
+
 static void send_listeners(struct child_process *child)
 {
+    if (child->kind->listeners == 0)
+        return;
     child_send(child, CONTROL_LISTEN_RESET, STR(""), -1);
-    for (size_t i = 0; i < master.smtp.count; i++)
-        child_send(child, CONTROL_LISTEN, STR(""), master.smtp.sockets[i].fd);
+    for (size_t i = 0; i < master.listeners.count; i++) {
+        const struct listen_socket *socket = &master.listeners.sockets[i];
+        if ((child->kind->listeners & LISTENER_BIT(socket->use)) != 0)
+            send_listener(child, socket->use, socket->fd);
+    }
 }
 
 void family_send_settings(struct child_process *child)
 {
     child_send(child, CONTROL_SETTINGS, buf_str(&master.encoded_settings), -1);
-    if (child->kind->has_listeners)
-        send_listeners(child);
+    send_listeners(child);
 }
 
 static void greet_child(struct child_process *child)
@@ -38,10 +49,9 @@ static void greet_child(struct child_process *child)
     child_send(child, CONTROL_SETTINGS, buf_str(&master.encoded_settings), -1);
     child_send(child, CONTROL_IDENTITY, str_from_mem(&slot, 1), -1);
     if (child == &master.children[CONTROL_PEER_STORE])
-        child_send(child, CONTROL_LISTEN, STR(""), master.control_fd);
+        send_listener(child, CONTROL_LISTENER_ADMIN, master.control_fd);
     channels_connect(child);
-    if (child->kind->has_listeners)
-        send_listeners(child);
+    send_listeners(child);
 }
 
 /* --- what children say --- */
@@ -55,9 +65,10 @@ static void announce_ready(void)
             return;
     }
     master.was_ready = true;
-    for (size_t i = 0; i < master.smtp.count; i++)
-        LOG(LOG_INFO, "master.listening", LOG_C("protocol", "smtp"),
-            LOG_C("address", master.smtp.sockets[i].address));
+    for (size_t i = 0; i < master.listeners.count; i++)
+        LOG(LOG_INFO, "master.listening",
+            LOG_C("protocol", listen_name(master.listeners.sockets[i].use)),
+            LOG_C("address", master.listeners.sockets[i].address));
     LOG(LOG_INFO, "master.ready", LOG_C("hostname", master.settings->server_hostname),
         LOG_C("version", HIKYAKU_VERSION));
     notify_manager("READY=1");

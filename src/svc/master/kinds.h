@@ -8,6 +8,7 @@
 
 #include "conf/settings.h"
 #include "rt/rpc.h"
+#include "svc/control.h"
 
 /* Who ends before whom: the later outlive all who need them. */
 enum child_stage {
@@ -17,11 +18,13 @@ enum child_stage {
     CHILD_STAGES, /* how many there are */
 };
 
+#define LISTENER_BIT(listener) (UINT32_C(1) << (listener))
+
 struct child_kind {
     const char *service; /* "store", "inbound", ...: a struct service of that name */
     enum rpc_role role;  /* towards the store; 0: it has no channel to the store */
     bool asks_resolver;  /* has a channel to the resolver */
-    bool has_listeners;  /* gets the sockets of listen.smtp */
+    uint32_t listeners;  /* whose sockets it gets: LISTENER_BIT of each control_listener */
     enum child_stage stage;
     /* Slots make ids unique; each kind has its own range, so that no setting moves another's. */
     unsigned first_slot;

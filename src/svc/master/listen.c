@@ -14,6 +14,35 @@
 #include "base/ip.h"
 #include "conf/value.h"
 
+static const char *const names[CONTROL_LISTENERS] = {
+    [CONTROL_LISTENER_SMTP] = "smtp",
+    [CONTROL_LISTENER_SUBMISSION] = "submission",
+    [CONTROL_LISTENER_SUBMISSIONS] = "submissions",
+};
+
+const char *listen_name(enum control_listener use)
+{
+    ASSERT(use > CONTROL_LISTENER_ADMIN && use < CONTROL_LISTENERS);
+    return names[use];
+}
+
+static const struct settings_list *addresses_of(const struct settings *settings,
+                                                enum control_listener use)
+{
+    switch (use) {
+    case CONTROL_LISTENER_SMTP:
+        return &settings->listen_smtp;
+    case CONTROL_LISTENER_SUBMISSION:
+        return &settings->listen_submission;
+    case CONTROL_LISTENER_SUBMISSIONS:
+        return &settings->listen_submissions;
+    case CONTROL_LISTENER_ADMIN:
+    case CONTROL_LISTENERS:
+        break;
+    }
+    die_at(__FILE__, __LINE__, "no setting has addresses for this");
+}
+
 static socklen_t fill_address(const struct value_listen *l, struct sockaddr_storage *out)
 {
     *out = (struct sockaddr_storage){0};
@@ -63,11 +92,12 @@ static const char *hint(int error)
     case -EADDRNOTAVAIL:
         return "this machine does not have that address";
     default:
-        return "see listen.smtp";
+        return "name another one";
     }
 }
 
-static int take_or_bind(const char *text, const struct listen_set *old, struct buf *out_text)
+static int take_or_bind(const char *name, const char *text, const struct listen_set *old,
+                        struct buf *out_text)
 {
     struct value_listen l;
 
@@ -77,7 +107,8 @@ static int take_or_bind(const char *text, const struct listen_set *old, struct b
     }
     int fd = value_parse_listen(str_from_c(text), &l) == 0 ? bind_address(&l) : -EINVAL;
     if (fd < 0)
-        buf_printf(out_text, "cannot listen on %s: %s; %s", text, strerror(-fd), hint(fd));
+        buf_printf(out_text, "cannot listen on %s (listen.%s): %s; %s", text, name, strerror(-fd),
+                   hint(fd));
     return fd;
 }
 
@@ -102,19 +133,37 @@ static void close_others(struct listen_set *set, const struct listen_set *keep)
     *set = (struct listen_set){0};
 }
 
-int listen_set_bind(const struct settings_list *addresses, struct listen_set *old,
-                    struct listen_set *out, struct buf *out_text)
+/* Adds the sockets of one use. 0 or negative errno; what was added stays. */
+static int bind_use(const struct settings *settings, enum control_listener use,
+                    const struct listen_set *old, struct listen_set *new, struct buf *out_text)
 {
-    struct listen_set new = {.sockets = xcalloc(addresses->count, sizeof(*new.sockets))};
+    const struct settings_list *addresses = addresses_of(settings, use);
 
     for (size_t i = 0; i < addresses->count; i++) {
-        int fd = take_or_bind(addresses->items[i], old, out_text);
-        if (fd < 0) {
-            close_others(&new, old);
+        const char *address = addresses->items[i];
+        int fd = take_or_bind(names[use], address, old, out_text);
+        if (fd < 0)
             return fd;
+        new->sockets[new->count++] =
+            (struct listen_socket){.use = use, .address = xstrdup(address), .fd = fd};
+    }
+    return 0;
+}
+
+int listen_set_bind(const struct settings *settings, struct listen_set *old, struct listen_set *out,
+                    struct buf *out_text)
+{
+    size_t count = 0;
+
+    for (int use = CONTROL_LISTENER_ADMIN + 1; use < CONTROL_LISTENERS; use++)
+        count += addresses_of(settings, use)->count;
+    struct listen_set new = {.sockets = xcalloc(count, sizeof(*new.sockets))};
+    for (int use = CONTROL_LISTENER_ADMIN + 1; use < CONTROL_LISTENERS; use++) {
+        int r = bind_use(settings, use, old, &new, out_text);
+        if (r < 0) {
+            close_others(&new, old);
+            return r;
         }
-        new.sockets[new.count++] =
-            (struct listen_socket){.address = xstrdup(addresses->items[i]), .fd = fd};
     }
     close_others(old, &new);
     *out = new;

@@ -56,7 +56,7 @@ static int try_reload(struct buf *out_text)
         settings_free(new);
         return -EINVAL;
     }
-    r = listen_set_bind(&new->listen_smtp, &master.smtp, &master.smtp, out_text);
+    r = listen_set_bind(new, &master.listeners, &master.listeners, out_text);
     if (r < 0) {
         settings_free(new);
         return r;

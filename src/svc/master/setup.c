@@ -159,7 +159,7 @@ static int bind_listeners(struct buf *out_text)
     CLEANUP(cleanup_free)
     char *path = xasprintf("%s/control.sock", master.settings->server_run_dir);
 
-    int r = listen_set_bind(&master.settings->listen_smtp, &master.smtp, &master.smtp, out_text);
+    int r = listen_set_bind(master.settings, &master.listeners, &master.listeners, out_text);
     if (r < 0)
         return r;
     r = listen_control(path, &master.control_fd);
@@ -220,7 +220,7 @@ void setup_undo(void)
         close(master.control_fd);
         (void)unlink(path);
     }
-    listen_set_done(&master.smtp);
+    listen_set_done(&master.listeners);
     if (master.lock_fd >= 0)
         close(master.lock_fd);
     buf_done(&master.encoded_settings);

@@ -20,7 +20,7 @@ struct master {
     const char *config_path;
     struct settings *settings;
     struct buf encoded_settings;
-    struct listen_set smtp;
+    struct listen_set listeners;
     int control_fd;
     int lock_fd;
     struct child_process children[CHILDREN_MAX]; /* the peers first: index is enum control_peer */

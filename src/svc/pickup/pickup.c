@@ -13,9 +13,9 @@
 #include "base/log.h"
 #include "rt/fiber.h"
 #include "svc/control.h"
-#include "svc/inbound/store_backend.h"
 #include "svc/pickup/drop.h"
 #include "svc/pickup/submission.h"
+#include "svc/store_backend.h"
 
 enum {
     CARRIERS = 8,          /* mails on their way to the store at one time */

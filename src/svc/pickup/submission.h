@@ -8,10 +8,10 @@
  */
 #pragma once
 
-#include "svc/inbound/store_backend.h"
 #include "svc/pickup/drop.h"
 #include "svc/pickup/identity.h"
 #include "svc/pickup/sink.h"
+#include "svc/store_backend.h"
 
 enum submission_end {
     SUBMISSION_STORED,  /* the store has it, or had it before: the file may go */

@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "rt/fdpass.h"
 #include "store/trace_event.h"
-#include "svc/inbound/store_backend.h"
+#include "svc/store_backend.h"
 
 enum { ASKED_MAX = 16, SPOOL = 77, LATE_MS = 11 * 1000 };
 

@@ -1,5 +1,5 @@
 /* The SMTP session's backend by calls to the store: see store_backend.h. */
-#include "svc/inbound/store_backend.h"
+#include "svc/store_backend.h"
 
 #include <errno.h>
 

@@ -1,0 +1,95 @@
+/* SMTP sessions of a worker: see reception.h. */
+#include "svc/reception.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    REFUSE_LINGER_MS = 500,
+    LINGER_MS = 2000, /* for the peer to take the last reply */
+};
+
+/* Turns a connection away with one line. Yields. */
+static void turn_away(struct stream *stream, const struct ip_addr *peer, const char *text)
+{
+    char peer_text[IP_TEXT_BYTES];
+    struct buf out;
+
+    LOG(LOG_INFO, "smtp.turned-away", LOG_C("peer", ip_print(peer, peer_text)), LOG_C("why", text));
+    buf_init(&out, 512);
+    buf_printf(&out, "421 %s\r\n", text);
+    if (stream_write(stream, buf_str(&out)) == 0)
+        stream_close_gently(stream, REFUSE_LINGER_MS);
+    buf_done(&out);
+}
+
+/* Counts the session, or turns it away. Yields. */
+static bool may_begin(struct reception *r, struct stream *stream, const struct ip_addr *peer)
+{
+    enum session_verdict verdict;
+
+    if (store_backend_open_session(&r->backend, peer, &verdict) < 0) {
+        turn_away(stream, peer, "4.3.2 The server is not ready; try again in a moment");
+        return false;
+    }
+    switch (verdict) {
+    case SESSION_TOO_MANY_FROM_ADDRESS:
+        turn_away(stream, peer, "4.7.0 Too many connections from your address; close some first");
+        return false;
+    case SESSION_TOO_MANY:
+        turn_away(stream, peer, "4.3.2 Too many connections; try again later");
+        return false;
+    default:
+        return true;
+    }
+}
+
+void reception_serve(struct reception *r, struct stream *stream, const struct accepted *from,
+                     const struct smtp_session_config *config)
+{
+    stream_set_deadline(stream, clock_mono_ms() + r->policy->settings->smtp_command_timeout);
+    if (!may_begin(r, stream, &from->peer))
+        return;
+    struct smtp_policy *policy = smtp_policy_ref(r->policy);
+    struct smtp_session_config all = *config;
+    all.backend = &r->backend.smtp;
+    all.policy = policy;
+    all.stream = stream;
+    all.peer = from->peer;
+    all.local = from->local;
+    smtp_session_run(&all);
+    smtp_policy_unref(policy);
+    /* Before the lingering close: whoever sees the end of one session may begin the next. */
+    store_backend_close_session(&r->backend, &from->peer);
+    stream_close_gently(stream, LINGER_MS);
+}
+
+void reception_take_settings(struct reception *r, struct settings *settings)
+{
+    /* conf cannot know the store's limit; the range of the setting ends there. */
+    ASSERT(settings->smtp_max_recipients <= WIRE_RECIPIENTS_MAX);
+    ASSERT(settings->smtp_max_command_length <= SMTP_COMMAND_MAX_BYTES);
+    log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format,
+              r->process);
+    struct smtp_policy *old = r->policy;
+    r->policy = smtp_policy_new(settings);
+    smtp_policy_unref(old);
+}
+
+void reception_init(struct reception *r, const char *process, struct settings *settings,
+                    unsigned slot)
+{
+    *r = (struct reception){.process = process};
+    reception_take_settings(r, settings);
+    id_maker_init(&r->ids, (unsigned)settings->server_node, slot);
+    child_link_init(&r->store, CONTROL_PEER_STORE);
+    child_link_init(&r->resolver, CONTROL_PEER_RESOLVER);
+    store_backend_init(&r->backend, &r->store.client, &r->ids);
+}
+
+void reception_done(struct reception *r)
+{
+    child_link_done(&r->store);
+    child_link_done(&r->resolver);
+    smtp_policy_unref(r->policy);
+}

@@ -21,8 +21,11 @@ struct phrase {
 };
 
 static const struct phrase phrases[] = {
-    {"accepted", "accepted from <{address}>[ via {peer}][ ({helo})][, {size}][, {count}]",
-     "<{address}> から受け付けました[、接続元 {peer}][ ({helo})][、{size}][、{count}]", ""},
+    {"accepted",
+     "accepted from <{address}>[ of {login}][ via {peer}][ ({helo})][, {size}][, {count}]",
+     "<{address}> から受け付けました[、ログイン {login}][、接続元 {peer}][ "
+     "({helo})][、{size}][、{count}]",
+     ""},
     {"delivered", "delivered to {address} ({mailbox}[ of {account}])",
      "{address} に配達しました（[{account} の ]{mailbox}）", ""},
     {"queued", "queued for {address}[, by the route {route}]",

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,6 +35,13 @@ enum settings_languages {
     SETTINGS_LANGUAGES_BOTH,
     SETTINGS_LANGUAGES_ENGLISH,
     SETTINGS_LANGUAGES_JAPANESE,
+};
+
+/* In whose name a user may send; each checks what those before it check. */
+enum settings_check_sender {
+    SETTINGS_CHECK_SENDER_NOTHING,
+    SETTINGS_CHECK_SENDER_ENVELOPE,
+    SETTINGS_CHECK_SENDER_HEADER,
 };
 
 enum settings_via {
@@ -149,6 +157,9 @@ struct settings {
     char *resolver_trust_anchor_file;            /* "": no validation */
     uint64_t resolver_cache_size;                /* bytes */
     int64_t resolver_timeout;                    /* ms, one question with all its tries */
+
+    int submission_check_sender; /* enum settings_check_sender */
+    bool submission_show_client;
 
     char *submit_spool_dir; /* "": off */
     struct settings_list submit_trusted_users;

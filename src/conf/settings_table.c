@@ -27,6 +27,7 @@ enum {
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const check_senders[] = {"nothing", "envelope", "header", NULL};
 static const char *const bare_newlines[] = {"refuse", "normalise", NULL};
 
 /* In the order of enum settings_families and settings_languages. */
@@ -42,6 +43,7 @@ static const struct setting_section sections[] = {
     {"outbound", "How mail is given to other servers."},
     {"queue", "How long mail waits for them, and what its senders are told."},
     {"resolver", "How questions to the DNS are answered."},
+    {"submission", "Mail that users give to be sent, after they have logged in."},
     {"submit", "Mail of programs on this machine, given by the command sendmail."},
 };
 
@@ -302,6 +304,18 @@ static const struct setting table[] = {
     {FIELD(resolver, timeout), .type = SETTING_DURATION, .text_default = "20s",
      .min = SECOND_MS, .max = 2 * MINUTE_MS,
      .help = "How long one question to the DNS may take, with all its tries."},
+
+    {FIELD(submission, check_sender), .type = SETTING_ENUM, .text_default = "header",
+     .choices = check_senders, .min = SETTINGS_CHECK_SENDER_NOTHING,
+     .max = SETTINGS_CHECK_SENDER_HEADER,
+     .help = "In whose name users may send. envelope: the sender that is given to other servers "
+             "must be an address of the user: his own, an alias that leads to him, or one that "
+             "was delegated to him. header: so must all addresses in the From field, which is "
+             "what people see. nothing: anybody may send as anybody; do that only where all "
+             "users trust each other."},
+    {FIELD(submission, show_client), .type = SETTING_BOOL, .text_default = "no",
+     .help = "Whether the Received field of a user's mail names the address of his computer. It "
+             "tells every recipient where he is. The trace has it in any case."},
 
     {FIELD(submit, spool_dir), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "/var/spool/hikyaku", .min = 0, .max = 1024,

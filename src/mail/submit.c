@@ -464,7 +464,8 @@ void submit_header_mend(const struct submit_header *header, const struct submit_
     struct str rest = header->fields;
     struct header_field field;
 
-    put_received(&m);
+    if (!author->is_remote)
+        put_received(&m);
     put_resent(&m);
     while (header_next(&rest, &field))
         put_field(&m, &field);

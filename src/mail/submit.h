@@ -57,6 +57,8 @@ struct submit_author {
     const char *id;                         /* of the message, as text */
     const char *date;                       /* clock_format_mail */
     bool may_use_from, may_use_resent_from; /* all addresses of the field */
+    bool is_remote; /* it came by SMTP: whoever took it writes Received; login and uid mean nothing
+                     */
 };
 
 /* Finds the header of a message: up to the empty line, or to the first line that can be none of its

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/ip.h"
 #include "base/str.h"
 #include "mail/address.h"
@@ -35,6 +36,8 @@ struct smtp_message {
     int64_t received_ms;
     struct str peer_text;
     struct str helo;
+    uint64_t account; /* who logged in and his address; 0 and empty: nobody */
+    struct str login;
     const struct address *sender;
     const struct smtp_mail_params *params;
     const struct smtp_recipient *recipients;
@@ -81,6 +84,11 @@ struct smtp_backend {
     /* Takes responsibility for the message: 0 only when it is durable. The spool is used up either
      * way. -ENOSPC, -ENOENT (a recipient is gone), -E2BIG, other negative errno. */
     int (*deliver)(void *arg, const struct smtp_message *message);
+    /* Whether the account may send in the name of the address: 1; 0, then out_own names the
+     * addresses that it may use, with ", " between them, as far as there is room; negative errno.
+     */
+    int (*may_send_as)(void *arg, uint64_t account, const struct address *address,
+                       struct buf *out_own);
     /* Records a refusal or a loss. Does not yield. */
     void (*refused)(void *arg, const struct smtp_refusal *refusal);
 };

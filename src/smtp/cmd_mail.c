@@ -145,7 +145,11 @@ struct reply smtp_cmd_mail(struct smtp_session *s, struct str args)
         return reply_of(503, "5.5.1", "A transaction is under way: RSET ends it");
     if (s->transaction_count >= (unsigned)s->policy->settings->smtp_max_transactions)
         return reply_last(reply_of(421, "4.7.0", "Too many messages in one connection; closing"));
+    if (s->is_submission && s->login.account == 0)
+        return reply_of(530, "5.7.0", "Log in first (AUTH)");
     struct reply refusal = parse_mail(s, args, &sender, &params);
+    if (refusal.code == 0 && s->is_submission)
+        refusal = smtp_submission_judge_sender(s, &sender);
     if (refusal.code != 0)
         return refusal;
     keep_sender(&s->transaction, &sender, &params);
@@ -193,7 +197,7 @@ static struct reply judge_relayed(struct smtp_session *s, const struct address *
 {
     struct buf sender;
 
-    if (!s->may_relay)
+    if (!s->may_relay && s->login.account == 0)
         return reply_printf(&s->command_arena, 550, "5.7.1",
                             "Relaying denied: %.*s is not a domain of this server; to send mail "
                             "elsewhere, log in at your own provider's submission port",

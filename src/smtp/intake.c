@@ -6,11 +6,17 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "mail/submit.h"
 #include "smtp/received.h"
 
 /* Most letters fit into the first, most of the others into the next. */
 enum { TEXT_FIRST_BYTES = 8 * 1024, TEXT_NEXT_BYTES = 64 * 1024 };
-enum { TEXT_MAX_BYTES = SMTP_INLINE_MAX_BYTES + 64 * 1024, FEED_PIECE_BYTES = 16 * 1024 };
+enum {
+    TEXT_MAX_BYTES = SMTP_INLINE_MAX_BYTES + 64 * 1024,
+    /* A mended header comes at once. */
+    SUBMISSION_MAX_BYTES = TEXT_MAX_BYTES + 4 * SUBMIT_HEADER_MAX_BYTES,
+    FEED_PIECE_BYTES = 16 * 1024,
+};
 
 static void put_own_header(struct smtp_session *s)
 {
@@ -32,11 +38,12 @@ void smtp_intake_open(struct smtp_session *s, enum data_mode mode)
     in->received_ms = clock_real_ms();
     in->deadline_ms = clock_mono_ms() + settings->smtp_message_timeout;
     in->mime = mime_scanner_new();
-    buf_init(&in->text, TEXT_MAX_BYTES);
+    buf_init(&in->text, s->is_submission ? SUBMISSION_MAX_BYTES : TEXT_MAX_BYTES);
     (void)buf_reserve(&in->text, TEXT_FIRST_BYTES);
     header_filter_init(&in->filter);
     data_scan_init(&in->scan, mode, settings->smtp_bare_newline == SETTINGS_BARE_NEWLINE_NORMALISE);
     put_own_header(s);
+    smtp_submission_open(s);
 }
 
 void smtp_intake_drop(struct smtp_session *s)
@@ -49,6 +56,7 @@ void smtp_intake_drop(struct smtp_session *s)
         s->backend->spool_drop(s->backend->arg, in->spool);
     mime_scanner_free(in->mime);
     buf_done(&in->text);
+    smtp_submission_drop(s);
     *in = (struct smtp_intake){0};
 }
 
@@ -78,21 +86,24 @@ static void note_limits(struct smtp_session *s)
     struct smtp_intake *in = &s->transaction.intake;
 
     in->is_too_big |= in->scan.content_bytes > s->policy->settings->smtp_max_message_size;
-    if (in->is_too_big || in->error < 0 || (in->scan.has_bare && !in->scan.may_normalise))
+    if (in->is_too_big || in->error < 0 || in->submission.refusal.code != 0 ||
+        (in->scan.has_bare && !in->scan.may_normalise))
         buf_reset(&in->text);
 }
 
 /* Scans a piece into the text; through the filter as long as the header lasts. */
-static size_t scan_piece(struct smtp_intake *in, struct str piece)
+static size_t scan_piece(struct smtp_session *s, struct str piece)
 {
+    struct smtp_intake *in = &s->transaction.intake;
+    struct buf *text = smtp_submission_text(s);
     struct buf header;
 
     if (header_filter_is_done(&in->filter))
-        return data_scan_feed(&in->scan, piece, &in->text);
+        return data_scan_feed(&in->scan, piece, text);
     buf_init(&header, 2 * FEED_PIECE_BYTES + 16);
     (void)buf_reserve(&header, piece.len);
     size_t taken = data_scan_feed(&in->scan, piece, &header);
-    header_filter_feed(&in->filter, buf_str(&header), &in->text);
+    header_filter_feed(&in->filter, buf_str(&header), text);
     buf_done(&header);
     return taken;
 }
@@ -104,8 +115,9 @@ static size_t feed_piece(struct smtp_session *s, struct str piece)
 
     if (in->text.cap - in->text.len < piece.len)
         (void)buf_reserve(&in->text, TEXT_NEXT_BYTES);
-    size_t taken = scan_piece(in, piece);
+    size_t taken = scan_piece(s, piece);
     in->bytes += taken;
+    smtp_submission_go_on(s, false);
     mime_scanner_feed(in->mime, str_sub(buf_str(&in->text), before, in->text.len));
     note_limits(s);
     int r = spill(s, in->spool != 0 ? SMTP_SPOOL_PIECE_BYTES : SMTP_INLINE_MAX_BYTES);
@@ -126,16 +138,20 @@ size_t smtp_intake_feed(struct smtp_session *s, struct str input)
     return at;
 }
 
-static void end_text(struct smtp_intake *in)
+/* Yields. */
+static void end_text(struct smtp_session *s)
 {
+    struct smtp_intake *in = &s->transaction.intake;
+    struct buf *text = smtp_submission_text(s);
     struct buf rest;
     size_t before = in->text.len;
 
     buf_init(&rest, 16);
     data_scan_finish(&in->scan, &rest);
-    header_filter_feed(&in->filter, buf_str(&rest), &in->text);
-    header_filter_finish(&in->filter, &in->text);
+    header_filter_feed(&in->filter, buf_str(&rest), text);
+    header_filter_finish(&in->filter, text);
     buf_done(&rest);
+    smtp_submission_go_on(s, true);
     mime_scanner_feed(in->mime, str_sub(buf_str(&in->text), before, in->text.len));
 }
 
@@ -153,6 +169,8 @@ static struct reply judge(struct smtp_session *s)
     if (in->scan.has_bare && !in->scan.may_normalise)
         return reply_of(554, "5.6.0",
                         "The message has CR or LF by itself; every line must end in CR LF");
+    if (in->submission.refusal.code != 0)
+        return in->submission.refusal;
     if (in->scan.has_nul)
         return reply_of(554, "5.6.0", "The message has a NUL byte; send it base64-encoded");
     if (facts->received_count > (uint32_t)settings->smtp_max_received + 1)
@@ -213,6 +231,8 @@ static int hand_over(struct smtp_session *s)
                                    .received_ms = in->received_ms,
                                    .peer_text = str_from_c(s->peer_text),
                                    .helo = str_from_c(s->helo),
+                                   .account = s->login.account,
+                                   .login = str_from_c(s->login.address),
                                    .sender = &t->sender,
                                    .params = &t->params,
                                    .recipients = t->recipients,
@@ -234,8 +254,8 @@ static void log_accepted(const struct smtp_session *s)
 
     LOG(LOG_INFO, "smtp.accepted", LOG_ID("session", s->id),
         LOG_ID("message", t->intake.message_id), LOG_C("peer", s->peer_text),
-        LOG_STR("sender", t->sender.raw), LOG_INT("recipients", t->recipient_count),
-        LOG_INT("bytes", t->intake.scan.content_bytes));
+        LOG_C("login", s->login.address), LOG_STR("sender", t->sender.raw),
+        LOG_INT("recipients", t->recipient_count), LOG_INT("bytes", t->intake.scan.content_bytes));
 }
 
 struct reply smtp_intake_finish(struct smtp_session *s)
@@ -243,7 +263,7 @@ struct reply smtp_intake_finish(struct smtp_session *s)
     struct smtp_intake *in = &s->transaction.intake;
     char id[ID_TEXT_CHARS + 1];
 
-    end_text(in);
+    end_text(s);
     struct reply reply = judge(s);
     if (reply.code != 0)
         return reply;

@@ -33,25 +33,41 @@ void smtp_put_mailbox_lines(const struct smtp_session *s, struct buf *out)
     buf_put_c(out, "\r\n");
 }
 
-static const char *protocol_name(const struct smtp_session *s)
+/* RFC 3848 and RFC 6531 section 3.7.3: ESMTPSA is with TLS and a login. */
+static void put_protocol(const struct smtp_session *s, struct buf *out)
 {
     if (s->transaction.params.is_smtputf8)
-        return "UTF8SMTP";
-    return s->is_extended ? "ESMTP" : "SMTP";
+        buf_put_c(out, "UTF8SMTP");
+    else
+        buf_put_c(out, s->is_extended ? "ESMTP" : "SMTP");
+    if (s->is_extended && s->is_secure)
+        buf_put_c(out, "S");
+    if (s->is_extended && s->login.account != 0)
+        buf_put_c(out, "A");
+}
+
+static void put_from(const struct smtp_session *s, struct buf *out)
+{
+    struct str helo = str_from_c(s->helo);
+    const char *family = str_find(str_from_c(s->peer_text), ':') >= 0 ? "IPv6:" : "";
+
+    buf_put_c(out, "from ");
+    buf_put_str(out, is_plain_name(helo) ? helo : STR("unknown"));
+    buf_printf(out, " ([%s%s])\r\n\t", family, s->peer_text);
 }
 
 void smtp_put_received(const struct smtp_session *s, struct buf *out)
 {
     const struct smtp_transaction *t = &s->transaction;
-    struct str helo = str_from_c(s->helo);
+    const struct settings *settings = s->policy->settings;
     char date[CLOCK_TEXT_BYTES], id[ID_TEXT_CHARS + 1];
-    const char *family = str_find(str_from_c(s->peer_text), ':') >= 0 ? "IPv6:" : "";
 
-    buf_put_c(out, "Received: from ");
-    buf_put_str(out, is_plain_name(helo) ? helo : STR("unknown"));
-    buf_printf(out, " ([%s%s])\r\n\tby %s (Hikyaku) with %s id %s", family, s->peer_text,
-               s->policy->settings->server_hostname, protocol_name(s),
-               id_format(t->intake.message_id, id));
+    buf_put_c(out, "Received: ");
+    if (!s->is_submission || settings->submission_show_client)
+        put_from(s, out);
+    buf_printf(out, "by %s (Hikyaku) with ", settings->server_hostname);
+    put_protocol(s, out);
+    buf_printf(out, " id %s", id_format(t->intake.message_id, id));
     /* With several recipients, naming one would tell the others (RFC 5321 section 7.2). */
     if (t->recipient_count == 1) {
         buf_put_c(out, "\r\n\tfor <");

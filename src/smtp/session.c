@@ -290,6 +290,7 @@ static void init_session(struct smtp_session *s, const struct smtp_session_confi
                                .stream = config->stream,
                                .is_draining = config->is_draining,
                                .peer = config->peer,
+                               .is_submission = config->is_submission,
                                .id = config->backend->make_id(config->backend->arg)};
     ip_print(&config->peer, s->peer_text);
     ip_print(&config->local, s->local_text);

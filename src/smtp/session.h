@@ -20,6 +20,7 @@
 #include "smtp/header_filter.h"
 #include "smtp/policy.h"
 #include "smtp/reply.h"
+#include "smtp/submission.h"
 
 enum {
     /* A command line and what is made of it: its parsed address, a reply that quotes it. */
@@ -39,6 +40,13 @@ enum {
     SMTP_EXCESS_RECIPIENTS_MAX = 1000, /* refusals of one session beyond smtp.max_recipients */
 };
 
+/* Who has logged in. */
+struct smtp_login {
+    uint64_t account; /* 0: nobody */
+    char *address;    /* of the account, printed; NULL: nobody */
+    char *mechanism;
+};
+
 /* The text of the transaction at hand: in memory, or in a spool once it has grown. */
 struct smtp_intake {
     bool is_open;
@@ -53,6 +61,7 @@ struct smtp_intake {
     bool is_too_big;
     struct data_scan scan;
     struct header_filter filter;
+    struct smtp_submission submission;
     struct mime_scanner *mime;
     int64_t deadline_ms;
 };
@@ -79,6 +88,8 @@ struct smtp_session {
     char peer_text[IP_TEXT_BYTES];
     char local_text[IP_TEXT_BYTES];
     uint64_t id;
+    bool is_submission; /* mail from users, not from strangers */
+    bool is_secure;     /* TLS */
     bool may_relay;
     bool has_ended;
     bool is_lost; /* it ended by the peer's silence or disappearance */
@@ -87,6 +98,7 @@ struct smtp_session {
     /* session */
     bool has_hello, is_extended;
     char *helo; /* NULL before HELO */
+    struct smtp_login login;
     /* transaction and command */
     struct smtp_transaction transaction;
     struct arena command_arena;
@@ -98,6 +110,7 @@ struct smtp_session_config {
     struct stream *stream; /* connected; the caller closes it */
     struct ip_addr peer;
     struct ip_addr local;
+    bool is_submission;
     const bool *is_draining;
 };
 

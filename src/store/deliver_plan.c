@@ -62,6 +62,8 @@ static void trace_accepted(struct plan *p, int64_t bytes)
     trace_start(p, STR("accepted"), q->sender, &at);
     trace_put_detail(t, at, "peer", q->peer);
     trace_put_detail(t, at, "helo", q->helo);
+    if (q->login.len > 0)
+        trace_put_detail(t, at, "login", q->login);
     trace_put_number(t, at, "bytes", bytes);
     trace_put_number(t, at, "recipients", (int64_t)q->recipient_count);
     if (q->flags & DELIVER_SMTPUTF8)

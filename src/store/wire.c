@@ -39,6 +39,8 @@ void wire_put_deliver_head(struct buf *out, const struct deliver_request *reques
     buf_put_u64(out, (uint64_t)request->received_ms);
     buf_put_lp(out, request->peer);
     buf_put_lp(out, request->helo);
+    buf_put_u64(out, request->account);
+    buf_put_lp(out, request->login);
     buf_put_lp(out, request->sender);
     buf_put_lp(out, request->envid);
     buf_put_u8(out, request->ret);
@@ -65,6 +67,8 @@ int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_reque
     out->received_ms = (int64_t)cursor_u64(c);
     out->peer = cursor_lp(c);
     out->helo = cursor_lp(c);
+    out->account = cursor_u64(c);
+    out->login = cursor_lp(c);
     out->sender = cursor_lp(c);
     out->envid = cursor_lp(c);
     out->ret = cursor_u8(c);

@@ -146,8 +146,10 @@ struct deliver_request {
     uint64_t message_id;
     uint64_t session_id;
     int64_t received_ms;
-    struct str peer;   /* address of the client, for the trace */
-    struct str helo;   /* what it called itself */
+    struct str peer;  /* address of the client, for the trace */
+    struct str helo;  /* what it called itself */
+    uint64_t account; /* who has logged in to send it, and his address; 0 and empty: nobody */
+    struct str login;
     struct str sender; /* printed mailbox; empty: the null sender */
     struct str envid;
     uint8_t ret;

@@ -189,6 +189,8 @@ static int put_message(struct buf *out, const struct smtp_message *m)
                                       .received_ms = m->received_ms,
                                       .peer = m->peer_text,
                                       .helo = m->helo,
+                                      .account = m->account,
+                                      .login = m->login,
                                       .sender = print_address(&arena, m->sender),
                                       .envid = m->params->envid_raw,
                                       .ret = (uint8_t)m->params->ret,

@@ -158,6 +158,15 @@ struct settings {
     uint64_t resolver_cache_size;                /* bytes */
     int64_t resolver_timeout;                    /* ms, one question with all its tries */
 
+    struct settings_list brakes_exempt_networks; /* value_parse_network() */
+    int brakes_failures;                         /* this and those below: 0: no such limit */
+    int brakes_network_failures;
+    int brakes_account_failures;
+    int64_t brakes_period; /* ms */
+    int64_t brakes_ban_time;
+    int64_t brakes_max_ban_time;
+    int brakes_connections; /* per minute */
+
     int submission_check_sender; /* enum settings_check_sender */
     bool submission_show_client;
 

@@ -43,6 +43,7 @@ static const struct setting_section sections[] = {
     {"outbound", "How mail is given to other servers."},
     {"queue", "How long mail waits for them, and what its senders are told."},
     {"resolver", "How questions to the DNS are answered."},
+    {"brakes", "What slows down those who guess passwords or come too often."},
     {"submission", "Mail that users give to be sent, after they have logged in."},
     {"submit", "Mail of programs on this machine, given by the command sendmail."},
 };
@@ -305,6 +306,34 @@ static const struct setting table[] = {
      .min = SECOND_MS, .max = 2 * MINUTE_MS,
      .help = "How long one question to the DNS may take, with all its tries."},
 
+    {FIELD(brakes, exempt_networks), .type = SETTING_LIST, .form = &form_network,
+     .text_default = "127.0.0.0/8 ::1/128", .min = 0, .max = 256,
+     .help = "Addresses and networks that are never slowed down or banned."},
+    {FIELD(brakes, failures), .type = SETTING_INT, .text_default = "10", .min = 0, .max = 10000,
+     .help = "Failed logins from one address (of IPv6, one /64) within brakes.period after which it "
+             "is banned. 0 bans nobody for what his address has done."},
+    {FIELD(brakes, network_failures), .type = SETTING_INT, .text_default = "100",
+     .min = 0, .max = 100000,
+     .help = "The same for the network around it: a /24, of IPv6 a /48. From then on each address "
+             "of it that fails is banned."},
+    {FIELD(brakes, account_failures), .type = SETTING_INT, .text_default = "30",
+     .min = 0, .max = 100000,
+     .help = "Failed logins for one account within brakes.period after which strangers have to "
+             "wait. Whoever has logged in from his address during the last 30 days does not."},
+    {FIELD(brakes, period), .type = SETTING_DURATION, .text_default = "15min",
+     .min = MINUTE_MS, .max = 7 * (int64_t)DAY_MS,
+     .help = "The time over which failures are counted; they are forgotten evenly, one by one."},
+    {FIELD(brakes, ban_time), .type = SETTING_DURATION, .text_default = "1h",
+     .min = MINUTE_MS, .max = 365 * (int64_t)DAY_MS,
+     .help = "How long an address is banned; each further time twice as long, up to "
+             "brakes.max_ban_time. See: hikyaku ban list."},
+    {FIELD(brakes, max_ban_time), .type = SETTING_DURATION, .text_default = "7d",
+     .min = MINUTE_MS, .max = 365 * (int64_t)DAY_MS,
+     .help = "The longest ban that is made by itself."},
+    {FIELD(brakes, connections), .type = SETTING_INT, .text_default = "120", .min = 0, .max = 100000,
+     .help = "Connections a minute from one address (of IPv6, one /64) before it is turned away for "
+             "a while. 0 sets no limit."},
+
     {FIELD(submission, check_sender), .type = SETTING_ENUM, .text_default = "header",
      .choices = check_senders, .min = SETTINGS_CHECK_SENDER_NOTHING,
      .max = SETTINGS_CHECK_SENDER_HEADER,
@@ -313,7 +342,7 @@ static const struct setting table[] = {
              "was delegated to him. header: so must all addresses in the From field, which is "
              "what people see. nothing: anybody may send as anybody; do that only where all "
              "users trust each other."},
-    {FIELD(submission, show_client), .type = SETTING_BOOL, .text_default = "no",
+    {FIELD(submission, show_client), .type = SETTING_BOOL, .text_default = "no", .min = 0, .max = 1,
      .help = "Whether the Received field of a user's mail names the address of his computer. It "
              "tells every recipient where he is. The trace has it in any case."},
 

@@ -1,0 +1,262 @@
+/* Unit tests of guard.h: who is slowed down, who is banned, who is left alone. */
+#include "store/guard.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+
+static const int64_t START_MS = 1700000000000;
+static const int64_t HOUR_MS = 3600000;
+
+static struct settings *settings;
+static struct guard *guard;
+
+static int set_up(void **state)
+{
+    (void)state;
+    settings = settings_defaults();
+    settings->brakes_failures = 5;
+    settings->brakes_network_failures = 20;
+    settings->brakes_account_failures = 8;
+    guard = guard_new(settings);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    guard_free(guard);
+    settings_free(settings);
+    return 0;
+}
+
+static struct ip_rate_key peer(const char *text)
+{
+    struct ip_addr ip;
+
+    assert_int_equal(ip_parse(str_from_c(text), &ip), 0);
+    return ip_rate_key(&ip);
+}
+
+static enum guard_verdict login(const char *from, const char *name, int64_t now_ms)
+{
+    int64_t wait_ms;
+
+    return guard_login(guard, peer(from), str_from_c(name), now_ms, &wait_ms);
+}
+
+/* One failure; whether it brought a ban. */
+static bool fails(const char *from, const char *name, int64_t now_ms)
+{
+    struct guard_ban ban;
+
+    return guard_note_login(guard, peer(from), str_from_c(name), false, now_ms, &ban);
+}
+
+static void succeeds(const char *from, const char *name, int64_t now_ms)
+{
+    struct guard_ban ban;
+
+    assert_false(guard_note_login(guard, peer(from), str_from_c(name), true, now_ms, &ban));
+}
+
+static void an_address_is_banned_and_others_are_not(void **state)
+{
+    struct guard_ban ban;
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        assert_false(fails("192.0.2.1", "a@example.jp", START_MS + i));
+    assert_true(
+        guard_note_login(guard, peer("192.0.2.1"), STR("b@example.jp"), false, START_MS + 5, &ban));
+    assert_int_equal(ban.until_ms, START_MS + 5 + HOUR_MS);
+    assert_int_equal(ban.strikes, 1);
+    assert_int_equal(ban.net.prefix_bits, 32);
+    assert_int_equal(guard_connect(guard, peer("192.0.2.1"), true, START_MS + 6), GUARD_BANNED);
+    assert_int_equal(login("192.0.2.1", "c@example.jp", START_MS + 6), GUARD_BANNED);
+    assert_int_equal(guard_connect(guard, peer("192.0.2.2"), true, START_MS + 6), GUARD_OK);
+    assert_int_equal(login("192.0.2.2", "c@example.jp", START_MS + 6), GUARD_OK);
+    /* Mail from there goes on. */
+    assert_int_equal(guard_connect(guard, peer("192.0.2.1"), false, START_MS + 6), GUARD_OK);
+    /* It ends by itself. */
+    assert_int_equal(guard_connect(guard, peer("192.0.2.1"), true, START_MS + 6 + HOUR_MS),
+                     GUARD_OK);
+}
+
+static void each_ban_is_twice_as_long(void **state)
+{
+    struct guard_ban ban = {.until_ms = START_MS};
+    int64_t length_ms = HOUR_MS;
+
+    (void)state;
+    settings->brakes_max_ban_time = 4 * HOUR_MS;
+    guard_configure(guard, settings);
+    for (unsigned round = 1; round <= 4; round++) {
+        int64_t now_ms = ban.until_ms + 1;
+        bool is_banned = false;
+        for (int i = 0; i < 6; i++)
+            is_banned |= guard_note_login(guard, peer("192.0.2.1"), STR("a"), false, now_ms, &ban);
+        assert_true(is_banned);
+        assert_int_equal(ban.strikes, round);
+        assert_int_equal(ban.until_ms - ban.since_ms, length_ms);
+        length_ms = MIN(2 * length_ms, 4 * HOUR_MS);
+    }
+    /* Long after, it is as new. */
+    int64_t later_ms = ban.until_ms + 31 * 24 * HOUR_MS;
+    for (int i = 0; i < 6; i++)
+        (void)guard_note_login(guard, peer("192.0.2.1"), STR("a"), false, later_ms, &ban);
+    assert_int_equal(ban.strikes, 1);
+}
+
+/* One /64 is one address; its neighbours in the /48 are a network. */
+static void a_v6_site_is_one(void **state)
+{
+    char text[64];
+
+    (void)state;
+    bool is_banned = false;
+    for (int i = 0; i < 6; i++) {
+        (void)snprintf(text, sizeof(text), "2001:db8:1:2::%x", i + 1);
+        is_banned |= fails(text, "a", START_MS);
+    }
+    assert_true(is_banned);
+    assert_int_equal(guard_connect(guard, peer("2001:db8:1:2:ffff::9"), true, START_MS),
+                     GUARD_BANNED);
+    assert_int_equal(guard_connect(guard, peer("2001:db8:1:3::1"), true, START_MS), GUARD_OK);
+}
+
+static void a_network_that_goes_on_is_banned_address_by_address(void **state)
+{
+    char text[64];
+    int banned = 0;
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(text, sizeof(text), "198.51.100.%d", i + 1);
+        banned += fails(text, "a", START_MS);
+    }
+    assert_int_equal(banned, 20);
+    assert_int_equal(guard_connect(guard, peer("198.51.100.1"), true, START_MS), GUARD_OK);
+    assert_int_equal(guard_connect(guard, peer("198.51.100.40"), true, START_MS), GUARD_BANNED);
+    assert_int_equal(guard_connect(guard, peer("198.51.101.1"), true, START_MS), GUARD_OK);
+}
+
+/* Strangers cannot lock somebody out of his account. */
+static void an_account_slows_down_strangers_only(void **state)
+{
+    char text[64];
+
+    (void)state;
+    succeeds("203.0.113.7", "Taro@example.jp", START_MS);
+    for (int i = 0; i < 9; i++) {
+        (void)snprintf(text, sizeof(text), "198.51.%d.1", i);
+        (void)fails(text, "taro@example.jp", START_MS + HOUR_MS);
+    }
+    assert_int_equal(login("198.51.77.1", "TARO@example.jp", START_MS + HOUR_MS), GUARD_TOO_MANY);
+    assert_int_equal(login("203.0.113.7", "taro@example.jp", START_MS + HOUR_MS), GUARD_OK);
+    assert_int_equal(login("198.51.77.1", "hanako@example.jp", START_MS + HOUR_MS), GUARD_OK);
+    assert_int_equal(login("198.51.77.1", "taro@example.jp", START_MS + 2 * HOUR_MS), GUARD_OK);
+}
+
+static void a_success_forgives_the_address(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 4; i++)
+            assert_false(fails("192.0.2.1", "a", START_MS + round * HOUR_MS));
+        succeeds("192.0.2.1", "a", START_MS + round * HOUR_MS);
+    }
+}
+
+static void exempt_networks_are_left_alone(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 1000; i++)
+        assert_false(fails("127.0.0.1", "a", START_MS));
+    assert_int_equal(login("127.0.0.1", "a", START_MS), GUARD_OK);
+    assert_int_equal(login("::1", "a", START_MS), GUARD_OK);
+}
+
+static void who_connects_too_often_is_turned_away(void **state)
+{
+    int turned_away = 0;
+
+    (void)state;
+    for (int i = 0; i < settings->brakes_connections + 10; i++)
+        turned_away += guard_connect(guard, peer("192.0.2.1"), true, START_MS) == GUARD_TOO_MANY;
+    assert_int_equal(turned_away, 10);
+    assert_int_equal(guard_connect(guard, peer("192.0.2.1"), true, START_MS + 60000), GUARD_OK);
+}
+
+static void administrators_ban_and_lift(void **state)
+{
+    struct guard_ban ban = {
+        .since_ms = START_MS, .until_ms = INT64_MAX, .strikes = 1, .is_for_all = true};
+
+    (void)state;
+    assert_int_equal(ip_net_parse(STR("203.0.112.0/23"), &ban.net), 0);
+    assert_int_equal(guard_add_ban(guard, &ban), 0);
+    assert_int_equal(guard_connect(guard, peer("203.0.113.9"), true, START_MS), GUARD_BANNED);
+    assert_int_equal(guard_connect(guard, peer("203.0.113.9"), false, START_MS), GUARD_BANNED);
+    assert_int_equal(guard_connect(guard, peer("203.0.114.9"), true, START_MS), GUARD_OK);
+    assert_true(guard_remove_ban(guard, &ban.net));
+    assert_false(guard_remove_ban(guard, &ban.net));
+    assert_int_equal(guard_connect(guard, peer("203.0.113.9"), true, START_MS), GUARD_OK);
+    /* What is lifted is forgotten: it takes as many failures as before. */
+    for (int i = 0; i < 6; i++)
+        (void)fails("192.0.2.1", "a", START_MS);
+    assert_int_equal(ip_net_parse(STR("192.0.2.1"), &ban.net), 0);
+    assert_true(guard_remove_ban(guard, &ban.net));
+    assert_int_equal(guard_ban_count(guard), 0);
+    for (int i = 0; i < 5; i++)
+        assert_false(fails("192.0.2.1", "b", START_MS));
+}
+
+/* Memory stays as it is, and the newest bans have their place. */
+static void two_hundred_thousand_attackers(void **state)
+{
+    struct ip_addr ip = {.family = IP_V4};
+    struct guard_ban ban;
+
+    (void)state;
+    settings->brakes_failures = 1;
+    settings->brakes_ban_time = 60000;
+    guard_configure(guard, settings);
+    for (unsigned i = 0; i < 200000; i++) {
+        ip.bytes[0] = 10;
+        ip.bytes[1] = (uint8_t)(i >> 16);
+        ip.bytes[2] = (uint8_t)(i >> 8);
+        ip.bytes[3] = (uint8_t)i;
+        int64_t now_ms = START_MS + i * 10;
+        (void)guard_note_login(guard, ip_rate_key(&ip), STR("a"), false, now_ms, &ban);
+        (void)guard_note_login(guard, ip_rate_key(&ip), STR("a"), false, now_ms, &ban);
+        assert_true(guard_ban_count(guard) <= GUARD_BANS_MAX);
+    }
+    assert_int_equal(guard_connect(guard, ip_rate_key(&ip), true, START_MS + 199999 * 10),
+                     GUARD_BANNED);
+}
+
+#define GUARD_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        GUARD_TEST(an_address_is_banned_and_others_are_not),
+        GUARD_TEST(each_ban_is_twice_as_long),
+        GUARD_TEST(a_v6_site_is_one),
+        GUARD_TEST(a_network_that_goes_on_is_banned_address_by_address),
+        GUARD_TEST(an_account_slows_down_strangers_only),
+        GUARD_TEST(a_success_forgives_the_address),
+        GUARD_TEST(exempt_networks_are_left_alone),
+        GUARD_TEST(who_connects_too_often_is_turned_away),
+        GUARD_TEST(administrators_ban_and_lift),
+        GUARD_TEST(two_hundred_thousand_attackers),
+    };
+
+    return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
+}

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { IP_V4_BITS = 32, IP_V6_BITS = 128, IP_MAPPED_BITS = 96, IP_RATE_V6_BYTES = 8 };
@@ -128,6 +129,19 @@ bool ip_net_contains(const struct ip_net *net, const struct ip_addr *ip)
             return false;
     }
     return true;
+}
+
+const char *ip_net_print(const struct ip_net *net, char out[IP_NET_TEXT_BYTES])
+{
+    unsigned whole = net->base.family == IP_V4 ? 32 : 128;
+    char address[IP_TEXT_BYTES];
+
+    (void)ip_print(&net->base, address);
+    if (net->prefix_bits == whole)
+        (void)snprintf(out, IP_NET_TEXT_BYTES, "%s", address);
+    else
+        (void)snprintf(out, IP_NET_TEXT_BYTES, "%s/%u", address, net->prefix_bits);
+    return out;
 }
 
 struct ip_rate_key ip_rate_key(const struct ip_addr *ip)

@@ -16,7 +16,7 @@ struct sockaddr;
 
 enum ip_family { IP_NONE = 0, IP_V4 = 4, IP_V6 = 6 };
 
-enum { IP_V4_BYTES = 4, IP_V6_BYTES = 16, IP_TEXT_BYTES = 46 };
+enum { IP_V4_BYTES = 4, IP_V6_BYTES = 16, IP_TEXT_BYTES = 46, IP_NET_TEXT_BYTES = 50 };
 
 struct ip_addr {
     enum ip_family family;
@@ -50,6 +50,9 @@ bool ip_is_loopback(const struct ip_addr *ip);
 /* "192.0.2.0/24", "2001:db8::/32"; a bare address is the network of itself; host bits are cleared.
  * A mapped v6 network of 96 bits or more becomes v4. 0 or -EINVAL. */
 MUST_CHECK int ip_net_parse(struct str text, struct ip_net *out);
+/* "192.0.2.0/24"; of a single address without the length: one text for one network. Returns `out`.
+ */
+const char *ip_net_print(const struct ip_net *net, char out[IP_NET_TEXT_BYTES]);
 /* Whether the (unmapped) address lies inside; never across families. */
 bool ip_net_contains(const struct ip_net *net, const struct ip_addr *ip);
 

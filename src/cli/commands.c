@@ -96,6 +96,11 @@ static const struct cli_option queue_end_options[] = {
     {"--yes", NULL, "do not ask, also when it concerns several messages"},
     {NULL, NULL, NULL},
 };
+static const struct cli_option ban_add_options[] = {
+    {"--for", "TIME", "for so long: 45min, 2h, 7d; default: until it is lifted"},
+    {"--reason", "TEXT", "why, for those who look at the list"},
+    {NULL, NULL, NULL},
+};
 static const struct cli_option suppression_clear_options[] = {
     {"--yes", NULL, "do not ask"},
     {NULL, NULL, NULL},
@@ -206,6 +211,14 @@ static const struct cli_command commands[] = {
      cmd_suppression_remove, CLI_CONNECTS | CLI_JSON, 1, 1, NULL, NULL},
     {"suppression clear", "[--yes]", "let mail to all of them through again", cmd_suppression_clear,
      CLI_CONNECTS | CLI_JSON, 0, 0, suppression_clear_options, NULL},
+    {"ban list", "", "networks that may not connect or log in", cmd_ban_list,
+     CLI_CONNECTS | CLI_JSON, 0, 0, NULL,
+     "Those that failed logins have brought bar from logging in only; one that was added by hand\n"
+     "bars from everything."},
+    {"ban add", "NETWORK [--for TIME] [--reason TEXT]", "let a network not connect any more",
+     cmd_ban_add, CLI_CONNECTS | CLI_JSON, 1, 1, ban_add_options, NULL},
+    {"ban remove", "NETWORK", "let it connect again, and forget its failures", cmd_ban_remove,
+     CLI_CONNECTS | CLI_JSON, 1, 1, NULL, NULL},
     {"dns", "NAME [TYPE]", "what the resolver says of a name; without TYPE: where its mail goes",
      cmd_dns, CLI_JSON, 1, 2, NULL,
      "Asks by the settings of the file, through a resolver of its own. TYPE: A, AAAA, MX, PTR,\n"

@@ -330,7 +330,8 @@ static const struct setting table[] = {
     {FIELD(brakes, max_ban_time), .type = SETTING_DURATION, .text_default = "7d",
      .min = MINUTE_MS, .max = 365 * (int64_t)DAY_MS,
      .help = "The longest ban that is made by itself."},
-    {FIELD(brakes, connections), .type = SETTING_INT, .text_default = "120", .min = 0, .max = 100000,
+    {FIELD(brakes, connections), .type = SETTING_INT, .text_default = "120",
+     .min = 0, .max = 100000,
      .help = "Connections a minute from one address (of IPv6, one /64) before it is turned away for "
              "a while. 0 sets no limit."},
 
@@ -342,7 +343,8 @@ static const struct setting table[] = {
              "was delegated to him. header: so must all addresses in the From field, which is "
              "what people see. nothing: anybody may send as anybody; do that only where all "
              "users trust each other."},
-    {FIELD(submission, show_client), .type = SETTING_BOOL, .text_default = "no", .min = 0, .max = 1,
+    {FIELD(submission, show_client), .type = SETTING_BOOL, .text_default = "no",
+     .min = 0, .max = 1,
      .help = "Whether the Received field of a user's mail names the address of his computer. It "
              "tells every recipient where he is. The trace has it in any case."},
 

@@ -20,6 +20,8 @@ enum {
 /* QRESYNC needs the numbers of expunged messages for as long as a client may stay away. */
 static const int64_t TOMBSTONE_MS = 400LL * 24 * 3600 * 1000;
 
+#define BAN_MEMORY_MS ((int64_t)30 * 24 * 3600 * 1000)
+
 struct drops { /* segments to remove once the step is durable */
     int64_t segments[DROPS_PER_STEP];
     size_t count;
@@ -66,6 +68,15 @@ static int forget_submitted(struct job *job)
     int64_t before_ms = job->now_ms - 2 * (int64_t)WIRE_ID_SKEW_MS;
     int64_t rows =
         db_run(job->db, "DELETE FROM submitted WHERE id < ?1", DB_INT(id_at_ms(before_ms)));
+
+    return rows < 0 ? (int)rows : 0;
+}
+
+/* A ban that is over is held against its network for a while. */
+static int forget_bans(struct job *job)
+{
+    int64_t rows =
+        db_run(job->db, "DELETE FROM ban WHERE until < ?1", DB_INT(job->now_ms - BAN_MEMORY_MS));
 
     return rows < 0 ? (int)rows : 0;
 }
@@ -199,6 +210,8 @@ int verb_maintain(struct store *s, struct job *job)
         r = forget_submitted(job);
     if (r == 0)
         r = forget_suppressed(s, job);
+    if (r == 0)
+        r = forget_bans(job);
     if (r == 0 && s->backup_conn == NULL) {
         r = drop_dead(s, job, drops);
         if (r == 0)

@@ -99,6 +99,11 @@ static const char *const main_steps[] = {
 
     /* 3: ids that were given with DELIVER_ONCE, for as long as they could come again. */
     "CREATE TABLE submitted(id BIGINT PRIMARY KEY);",
+
+    /* 4: who may not come in. until: real time; is_for_all: not only where one logs in. */
+    "CREATE TABLE ban(network TEXT PRIMARY KEY, since BIGINT NOT NULL, until BIGINT NOT NULL,"
+    " strikes INTEGER NOT NULL, is_for_all INTEGER NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX ban_until ON ban(until);",
 };
 
 static const char *const trace_steps[] = {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/ip.h"
 #include "base/log.h"
+#include "store/gate.h"
 #include "store/recipient_cache.h"
 #include "store/session_count.h"
 #include "store/spools.h"
@@ -44,6 +45,7 @@ struct store_server {
     struct list conns;
     size_t conn_count;
     struct session_count *sessions;
+    struct gate gate;
     struct recipient_cache recipients;
     struct loop_watch done_watch;
     struct loop_watch listen_watch;
@@ -105,7 +107,15 @@ static void publish_sessions(struct store_server *s)
 /* session.open: the address key (ip_rate_key) -> u8 verdict */
 static int open_session(struct store_conn *conn, const struct rpc_frame *frame)
 {
-    enum session_verdict verdict = session_count_open(conn->server->sessions, conn, frame->payload);
+    struct cursor c = cursor_from(frame->payload);
+    struct ip_rate_key peer;
+
+    if (gate_get_peer(&c, &peer) < 0 || cursor_finish(&c) < 0)
+        return -EBADMSG;
+    enum session_verdict verdict =
+        gate_connect(&conn->server->gate, peer, conn->role == RPC_ROLE_ACCESS);
+    if (verdict == SESSION_WELCOME)
+        verdict = session_count_open(conn->server->sessions, conn, frame->payload);
     char byte = (char)verdict;
 
     publish_sessions(conn->server);
@@ -394,6 +404,7 @@ static void finish_job(struct store_server *s, struct job *job)
 
     note_directory(s, job);
     note_queue(s, job);
+    bool is_gates = gate_note_job(&s->gate, job);
     log_disk_failure(s, job);
     if (job->status >= 0 && buf_status(&job->trace) == 0)
         trace_db_record(store->trace, buf_str(&job->trace));
@@ -410,7 +421,7 @@ static void finish_job(struct store_server *s, struct job *job)
             reply(conn, job->call_id, job->status, buf_str(&job->reply));
         conn->jobs--;
         free_conn(conn);
-    } else {
+    } else if (!is_gates) {
         finish_maintenance(s, job);
     }
     job_free(job);
@@ -443,6 +454,11 @@ void store_server_reroute(struct store_server *s)
     reroute(s, STR(""));
 }
 
+static void run_for_gate(void *arg, enum store_verb verb, struct str args)
+{
+    run_housekeeping(arg, verb, args);
+}
+
 int store_server_new(const struct store_server_config *config, struct store_server **out)
 {
     struct store_server *s = xcalloc(1, sizeof(*s));
@@ -462,6 +478,7 @@ int store_server_new(const struct store_server_config *config, struct store_serv
         free(s);
         return r;
     }
+    gate_init(&s->gate, config->store->settings, run_for_gate, s);
     *out = s;
     return 0;
 }
@@ -504,6 +521,7 @@ void store_server_free(struct store_server *s)
         close(s->listen_watch.fd);
     }
     session_count_free(s->sessions);
+    gate_done(&s->gate);
     recipient_cache_done(&s->recipients);
     free(s);
 }
@@ -554,6 +572,7 @@ void store_server_set_limits(struct store_server *s, unsigned max_sessions,
                              unsigned max_sessions_per_address)
 {
     session_count_set_limits(s->sessions, max_sessions, max_sessions_per_address);
+    guard_configure(s->gate.guard, s->config.store->settings);
     /* The separators between user and detail may have changed. */
     recipient_cache_forget(&s->recipients);
 }

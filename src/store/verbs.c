@@ -50,6 +50,9 @@ static const struct verb verbs[STORE_VERB_END] = {
                                   .handler = verb_suppression_remove},
     [STORE_ACCOUNT_LANGUAGE] = {"account.language", ADMIN, VERB_WRITE,
                                 .handler = verb_account_language},
+    [STORE_BAN_LIST] = {"ban.list", ADMIN, VERB_READ, .handler = verb_ban_list},
+    [STORE_BAN_ADD] = {"ban.add", ADMIN, VERB_WRITE, .handler = verb_ban_add},
+    [STORE_BAN_REMOVE] = {"ban.remove", ADMIN, VERB_WRITE, .handler = verb_ban_remove},
 
     [STORE_STATUS] = {"status", ADMIN, VERB_READ, .handler = verb_status},
     [STORE_RELOAD] = {"reload", ADMIN, VERB_LOOP},

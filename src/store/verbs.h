@@ -59,6 +59,9 @@ verb_handler verb_queue_stats;
 verb_handler verb_suppression_list;
 verb_handler verb_suppression_remove;
 verb_handler verb_account_language;
+verb_handler verb_ban_list;
+verb_handler verb_ban_add;
+verb_handler verb_ban_remove;
 
 verb_handler verb_status;
 verb_handler verb_backup_begin;

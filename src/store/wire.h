@@ -44,6 +44,9 @@ enum store_verb {
     STORE_SUPPRESSION_LIST,
     STORE_SUPPRESSION_REMOVE,
     STORE_ACCOUNT_LANGUAGE,
+    STORE_BAN_LIST, /* see verb_ban.c */
+    STORE_BAN_ADD,
+    STORE_BAN_REMOVE,
     /* the command line */
     STORE_STATUS,
     STORE_RELOAD,
@@ -91,6 +94,8 @@ enum session_verdict {
     SESSION_WELCOME = 0,
     SESSION_TOO_MANY,
     SESSION_TOO_MANY_FROM_ADDRESS,
+    SESSION_TOO_OFTEN, /* connections of late */
+    SESSION_BANNED,
 };
 
 enum recipient_kind {

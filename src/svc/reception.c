@@ -36,6 +36,14 @@ static bool may_begin(struct reception *r, struct stream *stream, const struct i
     case SESSION_TOO_MANY_FROM_ADDRESS:
         turn_away(stream, peer, "4.7.0 Too many connections from your address; close some first");
         return false;
+    case SESSION_TOO_OFTEN:
+        turn_away(stream, peer,
+                  "4.7.0 Too many connections from your address lately; wait a minute");
+        return false;
+    case SESSION_BANNED:
+        turn_away(stream, peer,
+                  "4.7.0 Your address is banned for a while; ask the postmaster of this server");
+        return false;
     case SESSION_TOO_MANY:
         turn_away(stream, peer, "4.3.2 Too many connections; try again later");
         return false;

@@ -1,0 +1,133 @@
+/* The guard as the server uses it: see gate.h. */
+#include "store/gate.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/ban_wire.h"
+#include "store/verbs.h"
+
+static void load_page(struct gate *g, struct str after)
+{
+    struct buf args;
+
+    buf_init(&args, 256);
+    buf_put_lp(&args, after);
+    g->run(g->arg, STORE_BAN_LIST, buf_str(&args));
+    buf_done(&args);
+}
+
+void gate_init(struct gate *g, const struct settings *settings,
+               void (*run)(void *arg, enum store_verb verb, struct str args), void *arg)
+{
+    *g = (struct gate){.guard = guard_new(settings), .run = run, .arg = arg};
+    load_page(g, STR(""));
+}
+
+void gate_done(struct gate *g)
+{
+    guard_free(g->guard);
+}
+
+int gate_get_peer(struct cursor *c, struct ip_rate_key *out)
+{
+    *out = (struct ip_rate_key){.prefix = cursor_u64(c), .family = cursor_u8(c)};
+    if (out->family != IP_V4 && out->family != IP_V6 && out->family != IP_NONE)
+        return -EBADMSG;
+    return cursor_status(c);
+}
+
+enum session_verdict gate_connect(struct gate *g, struct ip_rate_key peer, bool has_login)
+{
+    switch (guard_connect(g->guard, peer, has_login, clock_real_ms())) {
+    case GUARD_BANNED:
+        return SESSION_BANNED;
+    case GUARD_TOO_MANY:
+        return SESSION_TOO_OFTEN;
+    default:
+        return SESSION_WELCOME;
+    }
+}
+
+static void keep_ban(struct gate *g, const struct guard_ban *ban)
+{
+    char network[IP_NET_TEXT_BYTES];
+    struct buf args;
+    struct ban_row row = {.network = str_from_c(ip_net_print(&ban->net, network)),
+                          .since_ms = ban->since_ms,
+                          .until_ms = ban->until_ms,
+                          .strikes = ban->strikes,
+                          .is_for_all = ban->is_for_all,
+                          .reason = str_from_c(ban->reason)};
+
+    LOG(LOG_WARNING, "guard.banned", LOG_C("network", network), LOG_C("why", ban->reason),
+        LOG_INT("minutes", (ban->until_ms - ban->since_ms) / 60000),
+        LOG_C("hint", "lift it with: hikyaku ban remove NETWORK"));
+    buf_init(&args, 1024);
+    ban_put_row(&args, &row);
+    g->run(g->arg, STORE_BAN_ADD, buf_str(&args));
+    buf_done(&args);
+}
+
+void gate_note_login(struct gate *g, struct ip_rate_key peer, struct str name, bool is_success)
+{
+    struct guard_ban ban;
+
+    if (guard_note_login(g->guard, peer, name, is_success, clock_real_ms(), &ban))
+        keep_ban(g, &ban);
+}
+
+static void take_row(struct gate *g, const struct ban_row *row)
+{
+    struct guard_ban ban = {.since_ms = row->since_ms,
+                            .until_ms = row->until_ms,
+                            .strikes = row->strikes,
+                            .is_for_all = row->is_for_all};
+
+    if (ip_net_parse(row->network, &ban.net) < 0)
+        return;
+    (void)!str_copy(row->reason, ban.reason, sizeof(ban.reason));
+    int r = guard_add_ban(g->guard, &ban);
+    if (r < 0)
+        LOG(LOG_WARNING, "guard.ban-not-kept", LOG_STR("network", row->network), LOG_ERR(r));
+}
+
+/* A page of the bans that there were when the server started. */
+static void take_page(struct gate *g, struct str page)
+{
+    struct cursor c = cursor_from(page);
+    struct ban_row row = {.since_ms = 0};
+
+    while (cursor_left(&c) > 0 && ban_get_row(&c, &row) == 0)
+        take_row(g, &row);
+    if (page.len > 0)
+        load_page(g, row.network);
+}
+
+static void note_change(struct gate *g, const struct job *job)
+{
+    struct cursor c = job_args(job);
+    struct ban_row row;
+    struct ip_net net;
+
+    if (job->verb == verb_find(STORE_BAN_ADD) && ban_get_row(&c, &row) == 0)
+        take_row(g, &row);
+    if (job->verb == verb_find(STORE_BAN_REMOVE) && ip_net_parse(cursor_lp(&c), &net) == 0)
+        (void)guard_remove_ban(g->guard, &net);
+}
+
+bool gate_note_job(struct gate *g, const struct job *job)
+{
+    bool is_list = job->verb == verb_find(STORE_BAN_LIST);
+    bool is_ours = is_list || job->verb == verb_find(STORE_BAN_ADD) ||
+                   job->verb == verb_find(STORE_BAN_REMOVE);
+
+    if (!is_ours)
+        return false;
+    if (job->status >= 0 && is_list && job->conn == NULL)
+        take_page(g, buf_str(&job->reply));
+    else if (job->status >= 0)
+        note_change(g, job);
+    return job->conn == NULL;
+}

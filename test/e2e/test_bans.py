@@ -1,0 +1,85 @@
+"""Who may not come in: bans by hand, kept over a restart, lifted; who connects too often."""
+import smtplib
+import socket
+
+import pytest
+
+from hikyaku import Server, until
+
+HOUR_MS = 3600 * 1000
+
+
+@pytest.fixture(name='server')
+def make_server():
+    """A server to which loopback is an address like any other."""
+    with Server({'brakes.exempt_networks': '[]', 'brakes.connections': '20'}) as server:
+        yield server
+
+
+def greeting(server, source):
+    """The first line that a client at this address gets."""
+    with socket.create_connection(('127.0.0.1', server.port), 10, (source, 0)) as peer:
+        return peer.makefile('rb').readline().decode()
+
+
+def bans(server):
+    """The list as programs see it."""
+    return server.cli_json('ban', 'list')
+
+
+def test_a_ban_bars_and_is_lifted(server):
+    assert greeting(server, '127.0.0.2').startswith('220 ')
+    said = server.cli('ban', 'add', '127.0.0.2', '--reason', 'it shouts')
+    assert '127.0.0.2 may not connect' in said
+    assert greeting(server, '127.0.0.2').startswith('421 4.7.0 Your address is banned')
+    assert greeting(server, '127.0.0.3').startswith('220 ')
+    assert [(b['network'], b['what'], b['until'], b['reason'], b['is_over'])
+            for b in bans(server)] == [('127.0.0.2', 'everything', None, 'it shouts', False)]
+    assert 'it shouts' in server.cli('ban', 'list')
+    server.cli('ban', 'remove', '127.0.0.2')
+    assert greeting(server, '127.0.0.2').startswith('220 ')
+    assert bans(server) == []
+
+
+def test_a_network_for_a_time(server):
+    server.cli('ban', 'add', '127.0.2.7/23', '--for', '2h')
+    assert bans(server)[0]['network'] == '127.0.2.0/23'
+    assert greeting(server, '127.0.3.9').startswith('421 ')
+    assert greeting(server, '127.0.4.9').startswith('220 ')
+    server.clock.advance(2 * HOUR_MS + 1000)
+    assert greeting(server, '127.0.3.9').startswith('220 ')
+    assert bans(server)[0]['is_over']
+
+
+def test_bans_outlive_a_restart_and_a_crash(server):
+    server.cli('ban', 'add', '127.0.0.2')
+    server.cli('ban', 'add', '127.0.9.0/24', '--for', '1d')
+    server.stop()
+    server.start()
+    until(lambda: greeting(server, '127.0.0.2').startswith('421 4.7.0 Your'), 10, 'the bans')
+    assert greeting(server, '127.0.9.200').startswith('421 ')
+    assert greeting(server, '127.0.0.3').startswith('220 ')
+
+
+@pytest.mark.parametrize('words,status,said', [
+    (['add', 'mx.example.net'], 2, 'say an address or a network'),
+    (['add', '127.0.0.2', '--for', 'ever'], 2, '--for takes a time'),
+    (['remove', '127.0.0.2'], 1, 'is not banned'),
+])
+def test_mistakes_say_what_to_do(server, words, status, said):
+    run = server.cli('ban', *words, check=False)
+    assert run.returncode == status
+    assert said in run.stderr.decode()
+
+
+def test_who_connects_too_often_waits(server):
+    first = [greeting(server, '127.0.0.5')[:3] for _ in range(25)]
+    assert first[:20] == ['220'] * 20
+    assert first[-1] == '421'
+    assert 'Too many connections from your address lately' in greeting(server, '127.0.0.5')
+    assert greeting(server, '127.0.0.6').startswith('220 ')
+    server.clock.advance(61 * 1000)
+    assert greeting(server, '127.0.0.5').startswith('220 ')
+    # Nothing else has happened to anybody.
+    with smtplib.SMTP('127.0.0.1', server.port, source_address=('127.0.0.7', 0)) as client:
+        assert client.noop()[0] == 250

@@ -310,8 +310,8 @@ static const struct setting table[] = {
      .text_default = "127.0.0.0/8 ::1/128", .min = 0, .max = 256,
      .help = "Addresses and networks that are never slowed down or banned."},
     {FIELD(brakes, failures), .type = SETTING_INT, .text_default = "10", .min = 0, .max = 10000,
-     .help = "Failed logins from one address (of IPv6, one /64) within brakes.period after which it "
-             "is banned. 0 bans nobody for what his address has done."},
+     .help = "Failed logins from one address (of IPv6, one /64) within brakes.period after which "
+             "it is banned. 0 bans nobody for what his address has done."},
     {FIELD(brakes, network_failures), .type = SETTING_INT, .text_default = "100",
      .min = 0, .max = 100000,
      .help = "The same for the network around it: a /24, of IPv6 a /48. From then on each address "
@@ -332,8 +332,8 @@ static const struct setting table[] = {
      .help = "The longest ban that is made by itself."},
     {FIELD(brakes, connections), .type = SETTING_INT, .text_default = "120",
      .min = 0, .max = 100000,
-     .help = "Connections a minute from one address (of IPv6, one /64) before it is turned away for "
-             "a while. 0 sets no limit."},
+     .help = "Connections a minute from one address (of IPv6, one /64) before it is turned away "
+             "for a while. 0 sets no limit."},
 
     {FIELD(submission, check_sender), .type = SETTING_ENUM, .text_default = "header",
      .choices = check_senders, .min = SETTINGS_CHECK_SENDER_NOTHING,

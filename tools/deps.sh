@@ -20,6 +20,7 @@ build    dns-root-data       the root's trust anchor, for DNSSEC
 build    libsqlite3-dev      rows: accounts, mailboxes, queue, trace
 build    libsodium-dev       password hashing (argon2id)
 build    libseccomp-dev      sandbox of the workers
+build    libssl-dev          TLS, certificates
 build    libidn2-dev         domain names in any script
 build    libunistring-dev    Unicode normalisation
 build    libjansson-dev      --json output

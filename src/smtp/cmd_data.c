@@ -66,16 +66,11 @@ static struct reply finish(struct smtp_session *s, struct reply reply)
 struct reply smtp_cmd_data(struct smtp_session *s, struct str args)
 {
     struct reply go = reply_of(354, "", "Go ahead; end with a dot alone on a line");
-    struct buf out;
-
     (void)args;
     if (s->transaction.intake.is_open)
         return reply_of(503, "5.5.1", "BDAT has begun this message: DATA cannot end it");
     smtp_intake_open(s, DATA_DOTTED);
-    buf_init(&out, 256);
-    reply_print(&go, &out);
-    int r = stream_write(s->stream, buf_str(&out));
-    buf_done(&out);
+    int r = smtp_send_now(s, &go);
     if (r == 0)
         r = read_data(s);
     /* The client seems to think that the message has ended: it will not send the true end. */

@@ -5,6 +5,8 @@
 #include "mail/address.h"
 #include "smtp/commands.h"
 
+enum { EHLO_MAX_BYTES = 4096 };
+
 /* Other characters than these are let pass: many clients do not know their name. */
 static bool is_host_name(struct str name)
 {
@@ -41,19 +43,31 @@ struct reply smtp_cmd_helo(struct smtp_session *s, struct str args)
     return reply_of(250, "", s->policy->settings->server_hostname);
 }
 
-struct reply smtp_cmd_ehlo(struct smtp_session *s, struct str args)
+/* BINARYMIME is not offered: a text without lines could be neither read by IMAP clients nor passed
+ * on to most servers unchanged. LIMITS is RFC 9422. */
+static void put_extensions(const struct smtp_session *s, struct buf *out)
 {
     const struct settings *settings = s->policy->settings;
+
+    buf_printf(out, "\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\nCHUNKING\nDSN\n",
+               (unsigned long long)settings->smtp_max_message_size);
+    if (s->tls != NULL && !s->is_secure)
+        buf_put_c(out, "STARTTLS\n");
+    buf_printf(out, "ENHANCEDSTATUSCODES\nLIMITS RCPTMAX=%d MAILMAX=%d\nHELP",
+               (int)smtp_max_recipients(s), settings->smtp_max_transactions);
+}
+
+struct reply smtp_cmd_ehlo(struct smtp_session *s, struct str args)
+{
     struct reply refusal = begin_session(s, args, true);
+    struct buf text;
 
     if (refusal.code != 0)
         return refusal;
-    /* BINARYMIME is not offered: a text without lines could be neither read by IMAP clients nor
-     * passed on to most servers unchanged. LIMITS is RFC 9422. */
-    return reply_printf(&s->command_arena, 250, "",
-                        "%s greets you\nPIPELINING\nSIZE %llu\n8BITMIME\nSMTPUTF8\nCHUNKING\nDSN\n"
-                        "ENHANCEDSTATUSCODES\nLIMITS RCPTMAX=%d MAILMAX=%d\nHELP",
-                        settings->server_hostname,
-                        (unsigned long long)settings->smtp_max_message_size,
-                        (int)smtp_max_recipients(s), settings->smtp_max_transactions);
+    buf_init(&text, EHLO_MAX_BYTES);
+    buf_printf(&text, "%s greets you", s->policy->settings->server_hostname);
+    put_extensions(s, &text);
+    struct reply reply = reply_of(250, "", arena_str(&s->command_arena, buf_str(&text)).ptr);
+    buf_done(&text);
+    return reply;
 }

@@ -11,6 +11,7 @@ static const struct smtp_command commands[] = {
      smtp_cmd_data},
     /* BDAT looks for itself: its chunk must be read even when it is refused. */
     {"BDAT", 0, smtp_cmd_bdat},
+    {"STARTTLS", SMTP_NEEDS_HELLO | SMTP_TAKES_NO_ARGS, smtp_cmd_starttls},
     {"RSET", SMTP_TAKES_NO_ARGS, smtp_cmd_rset},
     {"NOOP", 0, smtp_cmd_noop},
     {"VRFY", 0, smtp_cmd_vrfy},

@@ -119,11 +119,20 @@ static void note_lost(struct smtp_session *s)
     buf_done(&printed);
 }
 
-/* Yields. 0 or negative errno. */
-static int send_reply(struct smtp_session *s, const char *stage, const struct reply *reply)
+int smtp_send_now(struct smtp_session *s, const struct reply *reply)
 {
     struct buf out;
 
+    buf_init(&out, 16 * 1024);
+    reply_print(reply, &out);
+    int r = stream_write(s->stream, buf_str(&out));
+    buf_done(&out);
+    return r;
+}
+
+/* Yields. 0 or negative errno. */
+static int send_reply(struct smtp_session *s, const char *stage, const struct reply *reply)
+{
     if (reply->code == 0)
         return 0;
     if (reply_is_failure(reply)) {
@@ -133,13 +142,9 @@ static int send_reply(struct smtp_session *s, const char *stage, const struct re
             trace_refusal(s, stage, reply);
         }
     }
-    buf_init(&out, 16 * 1024);
-    reply_print(reply, &out);
-    int r = stream_write(s->stream, buf_str(&out));
-    buf_done(&out);
     if (reply->is_last)
         s->has_ended = true;
-    return r;
+    return smtp_send_now(s, reply);
 }
 
 static struct reply check_flags(struct smtp_session *s, const struct smtp_command *command,
@@ -199,8 +204,7 @@ static struct reply too_long(struct smtp_session *s)
                         s->policy->settings->smtp_max_command_length);
 }
 
-/* What to say when no line came; code 0 when the peer is gone. */
-static struct reply explain_read_error(struct smtp_session *s, int error)
+struct reply smtp_explain_read(struct smtp_session *s, int error)
 {
     switch (error) {
     case -EMSGSIZE:
@@ -208,6 +212,8 @@ static struct reply explain_read_error(struct smtp_session *s, int error)
     case -ETIMEDOUT:
         s->is_lost = true;
         return reply_last(reply_of(421, "4.4.2", "Timeout: no command came; closing"));
+    case -EBADMSG:
+        return reply_last(reply_of(500, "5.5.2", "A line ends in CR LF, not in LF alone; closing"));
     case -ECANCELED:
     case -EINTR:
         return reply_last(
@@ -216,6 +222,21 @@ static struct reply explain_read_error(struct smtp_session *s, int error)
         s->is_lost = s->has_ended = true;
         return reply_of(0, "", "");
     }
+}
+
+int smtp_read_line(struct smtp_session *s, size_t max_bytes, struct str *out_line)
+{
+    const struct settings *settings = s->policy->settings;
+
+    stream_set_deadline(s->stream, clock_mono_ms() + settings->smtp_command_timeout);
+    int r = stream_read_line(s->stream, max_bytes, out_line);
+    if (r < 0)
+        return r;
+    bool has_crlf = out_line->len >= 2 && out_line->ptr[out_line->len - 2] == '\r';
+    if (!has_crlf && settings->smtp_bare_newline == SETTINGS_BARE_NEWLINE_REFUSE)
+        return -EBADMSG;
+    *out_line = str_sub(*out_line, 0, out_line->len - (has_crlf ? 2 : 1));
+    return 0;
 }
 
 static bool is_idle(const struct smtp_session *s)
@@ -231,19 +252,15 @@ static struct reply serve_command(struct smtp_session *s, const char **out_stage
 
     *out_stage = "command";
     if (*s->is_draining && is_idle(s))
-        return explain_read_error(s, -EINTR);
-    stream_set_deadline(s->stream, clock_mono_ms() + settings->smtp_command_timeout);
+        return smtp_explain_read(s, -EINTR);
     fiber_set_interruptible(is_idle(s));
-    int r = stream_read_line(s->stream, (size_t)settings->smtp_max_command_length, &line);
+    int r = smtp_read_line(s, (size_t)settings->smtp_max_command_length, &line);
     fiber_set_interruptible(false);
     if (r < 0)
-        return explain_read_error(s, r);
+        return smtp_explain_read(s, r);
     if (++s->command_count > (unsigned)settings->smtp_max_commands)
         return reply_last(reply_of(421, "4.7.0", "Too many commands; closing"));
-    bool has_crlf = line.len >= 2 && line.ptr[line.len - 2] == '\r';
-    if (!has_crlf && settings->smtp_bare_newline == SETTINGS_BARE_NEWLINE_REFUSE)
-        return reply_last(reply_of(500, "5.5.2", "A line ends in CR LF, not in LF alone; closing"));
-    return run_line(s, str_sub(line, 0, line.len - (has_crlf ? 2 : 1)), out_stage);
+    return run_line(s, line, out_stage);
 }
 
 /* RFC 5321 section 4.3.1: the client waits for the greeting. Who does not is no mail server, or
@@ -291,6 +308,8 @@ static void init_session(struct smtp_session *s, const struct smtp_session_confi
                                .is_draining = config->is_draining,
                                .peer = config->peer,
                                .is_submission = config->is_submission,
+                               .tls = config->tls,
+                               .is_secure = config->is_secure,
                                .id = config->backend->make_id(config->backend->arg)};
     ip_print(&config->peer, s->peer_text);
     ip_print(&config->local, s->local_text);
@@ -313,5 +332,7 @@ void smtp_session_run(const struct smtp_session_config *config)
     smtp_transaction_reset(&s);
     arena_done(&s.transaction.arena);
     arena_done(&s.command_arena);
+    free(s.login.address);
+    free(s.login.mechanism);
     free(s.helo);
 }

@@ -78,6 +78,8 @@ struct smtp_transaction {
     struct smtp_intake intake;
 };
 
+struct tls_server;
+
 struct smtp_session {
     /* connection */
     const struct smtp_backend *backend;
@@ -88,8 +90,9 @@ struct smtp_session {
     char peer_text[IP_TEXT_BYTES];
     char local_text[IP_TEXT_BYTES];
     uint64_t id;
-    bool is_submission; /* mail from users, not from strangers */
-    bool is_secure;     /* TLS */
+    bool is_submission;     /* mail from users, not from strangers */
+    bool is_secure;         /* TLS */
+    struct tls_server *tls; /* for STARTTLS; NULL: not offered */
     bool may_relay;
     bool has_ended;
     bool is_lost; /* it ended by the peer's silence or disappearance */
@@ -111,12 +114,22 @@ struct smtp_session_config {
     struct ip_addr peer;
     struct ip_addr local;
     bool is_submission;
+    struct tls_server *tls; /* for STARTTLS; NULL: not offered. It must outlive the session */
+    bool is_secure;         /* the stream is encrypted already */
     const bool *is_draining;
 };
 
 /* Serves the connection to its end; the last reply may still be in the stream, which the caller
  * closes gently. Yields. */
 void smtp_session_run(const struct smtp_session_config *config);
+
+/* What the files of the session share. A line of at most `max_bytes`, without its end, valid until
+ * the stream is read again. Yields. 0, or negative errno for smtp_explain_read. */
+MUST_CHECK int smtp_read_line(struct smtp_session *s, size_t max_bytes, struct str *out_line);
+/* What to say when no line came; code 0 when the peer is gone. */
+struct reply smtp_explain_read(struct smtp_session *s, int error);
+/* Sends a reply in the middle of a command, which is no refusal. Yields. 0 or negative errno. */
+MUST_CHECK int smtp_send_now(struct smtp_session *s, const struct reply *reply);
 
 /* How many recipients a message may have. */
 size_t smtp_max_recipients(const struct smtp_session *s);

@@ -169,6 +169,9 @@ struct settings {
 
     int submission_check_sender; /* enum settings_check_sender */
     bool submission_show_client;
+    int submission_messages_per_minute; /* of an account, as those below; 0: not limited */
+    int submission_recipients_per_day;
+    int submission_new_recipients_per_day;
 
     char *submit_spool_dir; /* "": off */
     struct settings_list submit_trusted_users;

@@ -347,6 +347,16 @@ static const struct setting table[] = {
      .min = 0, .max = 1,
      .help = "Whether the Received field of a user's mail names the address of his computer. It "
              "tells every recipient where he is. The trace has it in any case."},
+    {FIELD(submission, messages_per_minute), .type = SETTING_INT, .text_default = "60",
+     .min = 0, .max = 100000,
+     .help = "Messages that one account may send in a minute; more are put off. 0 sets no limit."},
+    {FIELD(submission, recipients_per_day), .type = SETTING_INT, .text_default = "2000",
+     .min = 0, .max = 10000000,
+     .help = "Recipients that one account may send to in a day (of UTC). 0 sets no limit."},
+    {FIELD(submission, new_recipients_per_day), .type = SETTING_INT, .text_default = "300",
+     .min = 0, .max = 10000000,
+     .help = "Recipients elsewhere to whom one account never wrote before, in a day. A stolen "
+             "password shows here first: spam goes to strangers. 0 sets no limit."},
 
     {FIELD(submit, spool_dir), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "/var/spool/hikyaku", .min = 0, .max = 1024,

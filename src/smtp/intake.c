@@ -199,6 +199,16 @@ static struct reply explain_failure(int error)
         return reply_of(451, "4.5.3", "The aliases of this message lead to too many mailboxes");
     case -EMSGSIZE:
         return reply_of(452, "4.5.3", "Too many recipients with long parameters; send fewer");
+    case -EAGAIN:
+        return reply_of(450, "4.7.0", "You send too many messages in a minute; wait a little");
+    case -EDQUOT:
+        return reply_of(452, "4.7.0",
+                        "You have sent to as many recipients as one account may in a day; the "
+                        "postmaster can raise the limit");
+    case -EUSERS:
+        return reply_of(452, "4.7.0",
+                        "You have sent to as many new recipients as one account may in a day; the "
+                        "postmaster can raise the limit");
     case -EIO:
     case -EROFS:
         return reply_of(451, "4.3.0", "The storage has a problem; try again later");

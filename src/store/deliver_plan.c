@@ -7,6 +7,7 @@
 #include "mail/address.h"
 #include "store/directory.h"
 #include "store/queue_rows.h"
+#include "store/usage.h"
 #include "store/verbs.h"
 
 enum { PLACES_MAX = 10000, REMOTE_TEXT_MAX_BYTES = 1100, TRANSACTION_RECIPIENTS = 100 };
@@ -41,6 +42,7 @@ struct plan {
     size_t row_count;
     struct map shares; /* destination -> struct share in the arena */
     struct buf text;   /* of the route at hand */
+    struct usage usage;
 };
 
 static void trace_start(struct plan *p, struct str event, struct str address, size_t *out_at)
@@ -368,7 +370,9 @@ static int check_plan(struct plan *p)
     if (r == 0 && (q->flags & DELIVER_ONCE) != 0)
         r = db_get_int(p->job->db, &known, "SELECT 1 FROM submitted WHERE id = ?1",
                        DB_INT(q->message_id));
-    return r > 0 ? -EEXIST : r;
+    if (r != 0)
+        return r > 0 ? -EEXIST : r;
+    return q->account != 0 ? usage_check(p->store, p->job, q, &p->usage) : 0;
 }
 
 /* So that it can be known when it comes again, also when it has left. */
@@ -396,6 +400,8 @@ static int run_plan(struct plan *p)
         r = check_plan(p);
     if (r == 0)
         r = remember_id(p);
+    if (r == 0 && p->request->account != 0)
+        r = usage_count(p->job, p->request, &p->usage);
     if (r < 0)
         return r;
     int64_t refs = (int64_t)p->account_count + (p->row_count > 0);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "store/server.h"
 #include "store/store.h"
+#include "store/usage.h"
 #include "store/verbs.h"
 
 enum {
@@ -212,6 +213,8 @@ int verb_maintain(struct store *s, struct job *job)
         r = forget_suppressed(s, job);
     if (r == 0)
         r = forget_bans(job);
+    if (r == 0)
+        r = usage_forget(job);
     if (r == 0 && s->backup_conn == NULL) {
         r = drop_dead(s, job, drops);
         if (r == 0)

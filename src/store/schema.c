@@ -104,6 +104,15 @@ static const char *const main_steps[] = {
     "CREATE TABLE ban(network TEXT PRIMARY KEY, since BIGINT NOT NULL, until BIGINT NOT NULL,"
     " strikes INTEGER NOT NULL, is_for_all INTEGER NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX ban_until ON ban(until);",
+
+    /* 5: what accounts send in a day (days since 1970); fresh: recipients they never wrote to
+     * before. correspondent: hashes of those they did write to, and the day of the first time. */
+    "CREATE TABLE usage(account BIGINT NOT NULL, day INTEGER NOT NULL, recipients BIGINT NOT NULL,"
+    " fresh BIGINT NOT NULL, PRIMARY KEY(account, day)) WITHOUT ROWID;"
+    "CREATE INDEX usage_day ON usage(day);"
+    "CREATE TABLE correspondent(account BIGINT NOT NULL, recipient BIGINT NOT NULL,"
+    " last INTEGER NOT NULL, PRIMARY KEY(account, recipient)) WITHOUT ROWID;"
+    "CREATE INDEX correspondent_last ON correspondent(last);",
 };
 
 static const char *const trace_steps[] = {

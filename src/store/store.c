@@ -15,7 +15,12 @@
 #include "base/log.h"
 #include "store/schema.h"
 
-enum { STATVFS_EVERY_MS = 1000, LOCK_WAIT_MS = 30000, RESERVE_BYTES = 2 * 1024 * 1024 };
+enum {
+    SENDING_SLOTS = 16384,
+    STATVFS_EVERY_MS = 1000,
+    LOCK_WAIT_MS = 30000,
+    RESERVE_BYTES = 2 * 1024 * 1024
+};
 
 /* --- the group's bookkeeping (writer thread) --- */
 
@@ -398,6 +403,7 @@ int store_open(const struct settings *settings, struct store **out, struct buf *
     s->started_ms = clock_mono_ms();
     id_maker_init(&s->ids, (unsigned)settings->server_node, 0);
     fair_init(&s->fair);
+    brake_init(&s->sending, SENDING_SLOTS);
     int r = open_parts(s, settings, out_text);
     if (r == 0)
         r = store_recover(s, out_text);
@@ -459,6 +465,7 @@ void store_close(struct store *s)
     if (s->was_started)
         mark_all_durable(s);
     fair_done(&s->fair);
+    brake_done(&s->sending);
     trace_db_close(s->trace);
     db_close(s->db);
     bodies_close(s->bodies);

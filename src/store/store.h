@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "conf/settings.h"
 #include "store/bodies.h"
+#include "store/brake.h"
 #include "store/db.h"
 #include "store/executor.h"
 #include "store/fair.h"
@@ -54,6 +55,7 @@ struct store {
     size_t settled_count, settled_marked;
     int64_t last_statvfs_ms;
     struct fair fair;
+    struct brake sending; /* messages a minute of each account */
     /* False: there are no suppressed addresses, and nobody needs to look. True: there may be. */
     bool may_suppress;
 };

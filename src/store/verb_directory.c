@@ -368,6 +368,10 @@ int verb_account_remove(struct store *store, struct job *job)
     if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM mailbox WHERE account = ?1", DB_INT(account));
     if (rows >= 0)
+        rows = db_run(job->db, "DELETE FROM usage WHERE account = ?1", DB_INT(account));
+    if (rows >= 0)
+        rows = db_run(job->db, "DELETE FROM correspondent WHERE account = ?1", DB_INT(account));
+    if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM account WHERE id = ?1", DB_INT(account));
     return rows < 0 ? (int)rows : 0;
 }

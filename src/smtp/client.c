@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "smtp/client_io.h"
@@ -33,8 +32,7 @@ void smtp_client_give_up(struct smtp_client *c)
 
 void smtp_client_drop_output(struct smtp_client *c)
 {
-    buf_reset(&c->stream.out);
-    c->stream.error = 0;
+    stream_drop_output(&c->stream);
     c->has_dropped_output = true;
     c->may_quit = false;
 }
@@ -67,7 +65,7 @@ static int read_line(struct smtp_client *c, struct str *out_line)
         if (r >= 0 || r == -ECANCELED)
             return r;
         /* A peer that closed on us, or does not read on, may have said why before. */
-        bool is_stuck = r == -ETIMEDOUT && c->stream.out.len > 0;
+        bool is_stuck = r == -ETIMEDOUT && stream_has_output(&c->stream);
         if ((c->stream.error == 0 && !is_stuck) || !stream_has_input(&c->stream))
             return r == -ENODATA || r == -EPIPE ? -ECONNRESET : r;
         smtp_client_drop_output(c);
@@ -214,11 +212,7 @@ int smtp_client_open(struct smtp_client *c, int fd, const struct smtp_client_con
 
 bool smtp_client_is_alive(const struct smtp_client *c)
 {
-    char first;
-
-    if (!c->is_usable || c->stream.has_ended || stream_pending(&c->stream).len > 0)
-        return false;
-    return recv(c->stream.watch.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    return c->is_usable && stream_is_quiet(&c->stream);
 }
 
 void smtp_client_close(struct smtp_client *c)
@@ -228,6 +222,7 @@ void smtp_client_close(struct smtp_client *c)
     if (c->may_quit) {
         buf_put_str(&c->stream.out, STR("QUIT\r\n"));
         (void)!smtp_client_read(c, SMTP_CLIENT_QUIT, &reader, NULL);
+        stream_end_now(&c->stream);
     }
     smtp_client_give_up(c);
     stream_done(&c->stream);
@@ -236,8 +231,10 @@ void smtp_client_close(struct smtp_client *c)
 void smtp_client_leave(struct smtp_client *c)
 {
     /* Nothing is on its way to the peer, so that this little has room in the socket. */
-    if (c->may_quit)
-        (void)!send(c->stream.watch.fd, "QUIT\r\n", 6, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (c->may_quit) {
+        buf_put_str(&c->stream.out, STR("QUIT\r\n"));
+        stream_end_now(&c->stream);
+    }
     smtp_client_give_up(c);
     stream_done(&c->stream);
 }

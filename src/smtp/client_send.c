@@ -85,7 +85,8 @@ static size_t decide_rest(struct transaction *t, const struct smtp_client_reply 
 static int fail(struct transaction *t, enum smtp_client_stage stage, int error)
 {
     const struct smtp_client_reply reply = {.stage = stage, .error = error};
-    bool has_end_left = t->is_end_written && t->c->stream.out.len == 0 && !t->c->has_dropped_output;
+    bool has_end_left =
+        t->is_end_written && !stream_has_output(&t->c->stream) && !t->c->has_dropped_output;
 
     smtp_client_give_up(t->c);
     t->out->is_unknown = decide_rest(t, &reply) > 0 && has_end_left;

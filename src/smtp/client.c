@@ -13,11 +13,11 @@ enum { QUIT_WAIT_MS = 3000 };
 const char *smtp_client_stage_name(enum smtp_client_stage stage)
 {
     static const char *const names[] = {
-        [SMTP_CLIENT_CONNECT] = "connect",  [SMTP_CLIENT_GREETING] = "greeting",
-        [SMTP_CLIENT_EHLO] = "EHLO",        [SMTP_CLIENT_MAIL] = "MAIL",
-        [SMTP_CLIENT_RCPT] = "RCPT",        [SMTP_CLIENT_DATA] = "DATA",
-        [SMTP_CLIENT_BODY] = "end of data", [SMTP_CLIENT_RSET] = "RSET",
-        [SMTP_CLIENT_QUIT] = "QUIT",
+        [SMTP_CLIENT_CONNECT] = "connect", [SMTP_CLIENT_GREETING] = "greeting",
+        [SMTP_CLIENT_EHLO] = "EHLO",       [SMTP_CLIENT_TLS] = "STARTTLS",
+        [SMTP_CLIENT_MAIL] = "MAIL",       [SMTP_CLIENT_RCPT] = "RCPT",
+        [SMTP_CLIENT_DATA] = "DATA",       [SMTP_CLIENT_BODY] = "end of data",
+        [SMTP_CLIENT_RSET] = "RSET",       [SMTP_CLIENT_QUIT] = "QUIT",
     };
 
     ASSERT((size_t)stage < ARRAY_LEN(names));
@@ -193,18 +193,41 @@ static int say_hello(struct smtp_client *c, struct arena *arena, struct smtp_cli
     return 0;
 }
 
+/* After EHLO, and then once more: what a peer says before TLS counts no more (RFC 3207
+ * section 4.2).
+ */
+static int secure(struct smtp_client *c, struct arena *arena, struct smtp_client_reply *out)
+{
+    if (c->is_secure || c->config->tls_policy == SMTP_CLIENT_TLS_NEVER)
+        return 0;
+    int r = smtp_client_start_tls(c, arena, out);
+    if (r <= 0)
+        return r;
+    c->extensions = 0;
+    return say_hello(c, arena, out);
+}
+
+static int begin(struct smtp_client *c, struct arena *arena, struct smtp_client_reply *out)
+{
+    if (c->config->is_tls_at_once && smtp_client_begin_tls(c, arena, out) < 0)
+        return -1;
+    *out = (struct smtp_client_reply){.stage = SMTP_CLIENT_GREETING};
+    if (read_positive(c, NULL, arena, out) < 0 || say_hello(c, arena, out) < 0)
+        return -1;
+    return secure(c, arena, out);
+}
+
 int smtp_client_open(struct smtp_client *c, int fd, const struct smtp_client_config *config,
                      struct arena *arena, struct smtp_client_reply *out)
 {
     *c = (struct smtp_client){.config = config, .may_quit = true};
-    *out = (struct smtp_client_reply){.stage = SMTP_CLIENT_GREETING};
     int r = stream_init(&c->stream, fd);
     if (r < 0) {
         smtp_client_give_up(c);
         *out = (struct smtp_client_reply){.stage = SMTP_CLIENT_CONNECT, .error = r};
         return -1;
     }
-    if (read_positive(c, NULL, arena, out) < 0 || say_hello(c, arena, out) < 0)
+    if (begin(c, arena, out) < 0)
         return -1;
     c->is_usable = true;
     return 0;

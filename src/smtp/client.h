@@ -5,9 +5,9 @@
  * Knows neither queue nor DNS: it gets a connected socket, an envelope and a source of bytes, and
  * says what the peer answered to each recipient. PIPELINING (2920), SIZE (1870), 8BITMIME (6152),
  * SMTPUTF8 (6531), DSN (3461), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), LIMITS (9422) are used
- * when the peer offers them. STARTTLS and AUTH get their place between EHLO and the first
- * transaction. Replies are bounded in line length, lines and bytes; a peer that breaks the protocol
- * costs its connection and no more.
+ * when the peer offers them, and STARTTLS (3207) as the caller wishes. AUTH gets its place between
+ * EHLO and the first transaction. Replies are bounded in line length, lines and bytes; a peer that
+ * breaks the protocol costs its connection and no more.
  */
 #pragma once
 
@@ -26,6 +26,7 @@ enum {
     SMTP_CLIENT_PIECE_MAX_BYTES = 128 * 1024,
     SMTP_CLIENT_ADDRESS_MAX_BYTES = 1024, /* longer ones are not sent: no address has so many */
     SMTP_CLIENT_NAME_BYTES = 256,         /* of what a peer calls itself, and a NUL */
+    SMTP_CLIENT_TLS_BYTES = 128,          /* of what describes the encryption, and a NUL */
 };
 
 enum smtp_client_extension { /* bits */
@@ -36,8 +37,8 @@ enum smtp_client_extension { /* bits */
                              SMTP_EXT_DSN = 16,
                              SMTP_EXT_CHUNKING = 32,
                              SMTP_EXT_ENHANCED = 64,
-                             SMTP_EXT_STARTTLS = 128, /* noted; used later */
-                             SMTP_EXT_AUTH = 256,     /* noted; used later */
+                             SMTP_EXT_STARTTLS = 128,
+                             SMTP_EXT_AUTH = 256, /* noted; used later */
                              SMTP_EXT_BINARYMIME = 512,
 };
 
@@ -45,6 +46,7 @@ enum smtp_client_stage { /* where a reply, or the lack of one, belongs */
                          SMTP_CLIENT_CONNECT,
                          SMTP_CLIENT_GREETING,
                          SMTP_CLIENT_EHLO,
+                         SMTP_CLIENT_TLS, /* STARTTLS and the handshake */
                          SMTP_CLIENT_MAIL,
                          SMTP_CLIENT_RCPT,
                          SMTP_CLIENT_DATA, /* the DATA command */
@@ -67,15 +69,29 @@ struct smtp_client_reply {
     /* -ETIMEDOUT; -ECONNRESET (also a plain close); -EPROTO: not SMTP, or an answer that makes no
      * sense here, such as 354 to RCPT; -EMSGSIZE: a reply without bounds; -ECANCELED; other errno
      * of the socket or of the source of the text; 0 when there was a reply. */
-    int error;
+    int error; /* with stage SMTP_CLIENT_TLS, -ENOTSUP: not offered; text may say more */
 };
 
 struct smtp_client_timeouts { /* ms; RFC 5321 section 4.5.3.2 */
     int64_t greeting, command, data, block, final;
 };
 
+struct tls_client;
+
+/* Each demands what those before it do. */
+enum smtp_client_tls {
+    SMTP_CLIENT_TLS_NEVER,
+    SMTP_CLIENT_TLS_IF_OFFERED, /* whoever the peer is; if the handshake fails, has_failed_tls */
+    SMTP_CLIENT_TLS_REQUIRE,
+    SMTP_CLIENT_TLS_VERIFY, /* and the certificate is for tls_name, from an authority we trust */
+};
+
 struct smtp_client_config {
     const char *ehlo_name; /* a host name or a literal */
+    enum smtp_client_tls tls_policy;
+    struct tls_client *tls; /* unless it is NEVER; must outlive the client */
+    const char *tls_name;   /* the peer's host name */
+    bool is_tls_at_once;    /* without STARTTLS, from the first byte (RFC 8314 section 3.3) */
     struct smtp_client_timeouts timeouts;
     /* Offers that are not to be used, for peers known to break them. */
     unsigned distrusted; /* enum smtp_client_extension bits */
@@ -95,6 +111,8 @@ struct smtp_client {
     bool is_usable;          /* false: the connection has failed or was closed; do not send again */
     bool may_quit;           /* commands and replies are in step: QUIT makes sense */
     bool has_dropped_output; /* commands or text that never went out */
+    bool is_secure;          /* TLS */
+    bool has_failed_tls;     /* the handshake failed: without it, this peer may be reached */
     char peer_name[SMTP_CLIENT_NAME_BYTES]; /* as its greeting or EHLO reply says, cleaned */
 };
 
@@ -107,6 +125,10 @@ struct smtp_client {
 MUST_CHECK int smtp_client_open(struct smtp_client *c, int fd,
                                 const struct smtp_client_config *config, struct arena *arena,
                                 struct smtp_client_reply *out);
+
+/* How the connection is encrypted, for the trace: "none", "TLSv1.3, TLS_AES_256_GCM_SHA384,
+ * verified". */
+void smtp_client_describe_tls(const struct smtp_client *c, char out[SMTP_CLIENT_TLS_BYTES]);
 
 struct smtp_client_recipient {
     struct str address; /* printed mailbox (address_print), without brackets */

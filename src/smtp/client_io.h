@@ -17,5 +17,12 @@ struct smtp_client_reply smtp_client_reply_from(const struct smtp_reply_reader *
                                                 enum smtp_client_stage stage, struct arena *arena);
 /* Forgets output that cannot be sent any more, so that the peer's last words can be read. */
 void smtp_client_drop_output(struct smtp_client *c);
+/* client_tls.c: after EHLO. 1: encrypted, EHLO is due once more; 0: goes on as it is; -1 and *out.
+ * Yields. */
+MUST_CHECK int smtp_client_start_tls(struct smtp_client *c, struct arena *arena,
+                                     struct smtp_client_reply *out);
+/* Before the greeting. 0, or -1 and *out. Yields. */
+MUST_CHECK int smtp_client_begin_tls(struct smtp_client *c, struct arena *arena,
+                                     struct smtp_client_reply *out);
 /* The connection is lost: neither transactions nor QUIT. */
 void smtp_client_give_up(struct smtp_client *c);

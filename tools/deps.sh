@@ -26,6 +26,8 @@ build    libunistring-dev    Unicode normalisation
 build    libjansson-dev      --json output
 build    libarchive-dev      backup files
 build    libdeflate-dev      checksums of stored bodies (CRC-32)
+build    libssl-dev          digests of SCRAM (libcrypto)
+build    libidn-dev          preparing user names and passwords (SASLprep)
 check    libcmocka-dev       unit tests
 check    python3             test runner, chat scenarios, sinks
 check    python3-pytest      end-to-end tests

@@ -27,6 +27,7 @@ build    libjansson-dev      --json output
 build    libarchive-dev      backup files
 build    libdeflate-dev      checksums of stored bodies (CRC-32)
 build    libssl-dev          digests of SCRAM (libcrypto)
+build    libgsasl-dev        authentication mechanisms (PLAIN, LOGIN, CRAM-MD5)
 build    libidn-dev          preparing user names and passwords (SASLprep)
 check    libcmocka-dev       unit tests
 check    python3             test runner, chat scenarios, sinks

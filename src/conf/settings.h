@@ -44,6 +44,19 @@ enum settings_check_sender {
     SETTINGS_CHECK_SENDER_HEADER,
 };
 
+enum settings_tls_version {
+    SETTINGS_TLS_1_2,
+    SETTINGS_TLS_1_3,
+};
+
+/* How a route asks for TLS. */
+enum settings_tls {
+    SETTINGS_TLS_OPPORTUNISTIC, /* if the other side has it */
+    SETTINGS_TLS_REQUIRE,       /* encrypted to whoever it is */
+    SETTINGS_TLS_VERIFY,        /* encrypted, and the certificate proves the name */
+    SETTINGS_TLS_NONE,
+};
+
 enum settings_via {
     SETTINGS_VIA_MX,
     SETTINGS_VIA_HOSTS,
@@ -68,6 +81,18 @@ struct settings_route {
     char *ehlo_name;            /* this and the addresses: "" as in outbound */
     char *source_ipv4;
     char *source_ipv6;
+    int tls;             /* enum settings_tls */
+    char *username;      /* at the hosts of the route; "": none */
+    char *password_file; /* read by the master alone */
+};
+
+/* certificate "NAME" { ... }: what the server proves its name with. The first is shown to those who
+ * ask for no name, or for one that no certificate has. */
+struct settings_certificate {
+    char *name;
+    char *folder; /* with fullchain.pem and privkey.pem in it; "": the files are named */
+    char *chain_file;
+    char *key_file;
 };
 
 /* destination "NAME" { ... }: how gently others are treated; 0: not limited by this section. */
@@ -81,7 +106,11 @@ struct settings_destination {
     int messages_per_minute;
 };
 
-enum { SETTINGS_ROUTES_MAX = 256, SETTINGS_DESTINATIONS_MAX = 512 };
+enum {
+    SETTINGS_ROUTES_MAX = 256,
+    SETTINGS_DESTINATIONS_MAX = 512,
+    SETTINGS_CERTIFICATES_MAX = 64,
+};
 
 struct settings {
     char *server_hostname; /* "" only in settings_defaults() */
@@ -95,6 +124,10 @@ struct settings {
     struct settings_list listen_smtp; /* value_parse_listen() takes each apart, of all three */
     struct settings_list listen_submission;
     struct settings_list listen_submissions;
+
+    int tls_min_version;      /* enum settings_tls_version */
+    char *tls_client_ca_file; /* "": no client is asked for a certificate */
+    char *tls_ca_file;        /* "": no server can be verified */
 
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */
@@ -182,6 +215,8 @@ struct settings {
     size_t route_count;
     struct settings_destination *destinations;
     size_t destination_count;
+    struct settings_certificate *certificates;
+    size_t certificate_count;
 };
 
 /* Reads and checks the file (and what it includes). 0 and *out, which the caller frees; or *out is
@@ -217,7 +252,7 @@ void settings_print_include(struct buf *out);
 /* The values in force, in a form that settings_load takes; what is not at its default is marked. */
 void settings_print(const struct settings *s, struct buf *out);
 /* The same as one JSON object; sizes in bytes, durations in milliseconds. The labelled sections are
- * arrays of objects, "routes" and "destinations". */
+ * arrays of objects, "routes", "destinations", "certificates". No file that is named is read. */
 void settings_print_json(const struct settings *s, struct buf *out);
 
 /* Names such as "smtp.max_recipients", in the order of the table; index below settings_count(). */

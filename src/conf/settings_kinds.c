@@ -10,14 +10,26 @@
 #include "conf/settings_table.h"
 #include "conf/value.h"
 
-enum { PATTERNS_MAX = 256, ROUTE_HOSTS_MAX = 32, LABEL_MAX_CHARS = 64, FAIL_TEXT_MAX_CHARS = 400 };
+enum {
+    PATTERNS_MAX = 256,
+    ROUTE_HOSTS_MAX = 32,
+    LABEL_MAX_CHARS = 64,
+    FAIL_TEXT_MAX_CHARS = 400,
+    PATH_MAX_CHARS = 1024,
+    USERNAME_MAX_CHARS = 256,
+};
 
 /* In the order of enum settings_via. */
 static const char *const vias[] = {"mx", "hosts", "hold", "discard", "fail", NULL};
 
+/* In the order of enum settings_tls. */
+static const char *const tls_policies[] = {"opportunistic", "require", "verify", "none", NULL};
+
 #define ROUTE(leaf) .name = "route." #leaf, .offset = offsetof(struct settings_route, leaf)
 #define DESTINATION(leaf)                                                                          \
     .name = "destination." #leaf, .offset = offsetof(struct settings_destination, leaf)
+#define CERTIFICATE(leaf)                                                                          \
+    .name = "certificate." #leaf, .offset = offsetof(struct settings_certificate, leaf)
 
 /* clang-format off */
 static const struct setting route_label = {
@@ -25,6 +37,9 @@ static const struct setting route_label = {
     .text_default = "", .min = 1, .max = LABEL_MAX_CHARS, .help = "Its name."};
 static const struct setting destination_label = {
     DESTINATION(name), .type = SETTING_STRING, .form = &form_section_label,
+    .text_default = "", .min = 1, .max = LABEL_MAX_CHARS, .help = "Its name."};
+static const struct setting certificate_label = {
+    CERTIFICATE(name), .type = SETTING_STRING, .form = &form_section_label,
     .text_default = "", .min = 1, .max = LABEL_MAX_CHARS, .help = "Its name."};
 
 static const struct setting route_rows[] = {
@@ -56,6 +71,33 @@ static const struct setting route_rows[] = {
     {ROUTE(source_ipv6), .type = SETTING_STRING, .form = &form_optional_ipv6,
      .text_default = "", .min = 0, .max = VALUE_ADDRESS_MAX_CHARS,
      .help = "As outbound.source_ipv6, which counts if this is empty."},
+    {ROUTE(tls), .type = SETTING_ENUM, .text_default = "opportunistic", .choices = tls_policies,
+     .min = SETTINGS_TLS_OPPORTUNISTIC, .max = SETTINGS_TLS_NONE,
+     .help = "Encryption: opportunistic if the other server has it, whoever it is; require mails "
+             "only over encrypted connections; verify wants a valid certificate of the host's name "
+             "besides (see tls.ca_file); none never encrypts. Mail that cannot go as this asks for "
+             "waits and goes back in the end."},
+    {ROUTE(username), .type = SETTING_STRING, .form = &form_printable,
+     .text_default = "", .min = 0, .max = USERNAME_MAX_CHARS,
+     .help = "With via = hosts: the name to log in with there. None if empty."},
+    {ROUTE(password_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "The file whose first line is the password of that name. Only its owner may be "
+             "allowed to read it, who can be root. A change is noticed within a minute."},
+};
+
+static const struct setting certificate_rows[] = {
+    {CERTIFICATE(folder), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS - 32,
+     .help = "A directory as certbot makes it: with the certificate and those above it in "
+             "fullchain.pem and the key in privkey.pem."},
+    {CERTIFICATE(chain_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "Instead of folder: the file (PEM) with the certificate and those above it."},
+    {CERTIFICATE(key_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "The file (PEM) with its key, which has no passphrase and is not for everybody to "
+             "read; root's will do."},
 };
 
 static const struct setting destination_rows[] = {
@@ -84,7 +126,8 @@ static const struct setting destination_rows[] = {
 /* clang-format on */
 
 _Static_assert(ARRAY_LEN(route_rows) <= SETTING_KIND_MAX_ROWS &&
-                   ARRAY_LEN(destination_rows) <= SETTING_KIND_MAX_ROWS,
+                   ARRAY_LEN(destination_rows) <= SETTING_KIND_MAX_ROWS &&
+                   ARRAY_LEN(certificate_rows) <= SETTING_KIND_MAX_ROWS,
                "SETTING_KIND_MAX_ROWS is too small");
 
 static bool is_for_nothing(const void *object)
@@ -115,6 +158,43 @@ static bool has_unused_text(const void *object)
     return route->via != SETTINGS_VIA_FAIL && route->text[0] != '\0';
 }
 
+static bool has_unused_name(const void *object)
+{
+    const struct settings_route *route = object;
+
+    return route->via != SETTINGS_VIA_HOSTS && route->username[0] != '\0';
+}
+
+static bool has_half_credentials(const void *object)
+{
+    const struct settings_route *route = object;
+
+    return (route->username[0] != '\0') != (route->password_file[0] != '\0');
+}
+
+/* Whoever stands between could take STARTTLS out of what is offered. */
+static bool has_open_password(const void *object)
+{
+    const struct settings_route *route = object;
+
+    return route->username[0] != '\0' && route->tls != SETTINGS_TLS_REQUIRE &&
+           route->tls != SETTINGS_TLS_VERIFY;
+}
+
+static bool has_no_files(const void *object)
+{
+    const struct settings_certificate *c = object;
+
+    return c->folder[0] == '\0' && (c->chain_file[0] == '\0' || c->key_file[0] == '\0');
+}
+
+static bool has_files_twice(const void *object)
+{
+    const struct settings_certificate *c = object;
+
+    return c->folder[0] != '\0' && (c->chain_file[0] != '\0' || c->key_file[0] != '\0');
+}
+
 static bool names_nobody(const void *object)
 {
     const struct settings_destination *destination = object;
@@ -131,6 +211,22 @@ static const struct setting_rule route_rules[] = {
      "\"hosts\" is used only with via = hosts; write that or remove the hosts"},
     {"route.text", has_unused_text,
      "\"text\" is used only with via = fail; write that or remove the text"},
+    {"route.username", has_unused_name,
+     "\"username\" is used only with via = hosts; write that or remove the name"},
+    {"route.username", has_half_credentials,
+     "\"username\" and \"password_file\" go together; write both or none"},
+    {"route.tls", has_open_password,
+     "a password goes over encrypted connections only; write tls = verify, or tls = require if "
+     "the host has no certificate that can be verified"},
+};
+
+static const struct setting_rule certificate_rules[] = {
+    {"certificate.folder", has_no_files,
+     "it names no files; write folder = \"/etc/letsencrypt/live/NAME\", or both chain_file and "
+     "key_file"},
+    {"certificate.folder", has_files_twice,
+     "the files are in \"folder\" or named by \"chain_file\" and \"key_file\"; remove one of the "
+     "two"},
 };
 
 static const struct setting_rule destination_rules[] = {
@@ -169,6 +265,22 @@ static const struct setting_kind kinds[] = {
         .objects_offset = offsetof(struct settings, destinations),
         .count_offset = offsetof(struct settings, destination_count),
         .max_count = SETTINGS_DESTINATIONS_MAX,
+    },
+    {
+        .name = "certificate",
+        .plural = "certificates",
+        .help = "What the server proves its name with. Of several, each client gets the one with "
+                "the name that it asks for; the first is for all others. Files that change, as "
+                "certbot renews them, are taken up within a minute, and only if they can be used.",
+        .label = &certificate_label,
+        .rows = certificate_rows,
+        .row_count = ARRAY_LEN(certificate_rows),
+        .rules = certificate_rules,
+        .rule_count = ARRAY_LEN(certificate_rules),
+        .object_bytes = sizeof(struct settings_certificate),
+        .objects_offset = offsetof(struct settings, certificates),
+        .count_offset = offsetof(struct settings, certificate_count),
+        .max_count = SETTINGS_CERTIFICATES_MAX,
     },
 };
 

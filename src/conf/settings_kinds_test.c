@@ -100,15 +100,20 @@ static void assert_same_objects(const struct settings *a, const struct settings 
          "  text = \"We have \\\"closed\\\"\" }\n"                                                 \
          "log { level = debug }\n"                                                                 \
          "destination \"by-mx\" { mx = \"*.mx.example\"; messages_per_minute = 7\n"                \
-         "  messages_per_connection = 1; max_recipients = 1000 }\n"
+         "  messages_per_connection = 1; max_recipients = 1000 }\n"                                \
+         "certificate \"own\" { folder = \"/etc/hikyaku/tls\" }\n"                                 \
+         "route \"smarthost\" { to = \"*\"; via = hosts; hosts = relay.example:587\n"              \
+         "  tls = verify; username = \"user@example.org\"; password_file = /etc/hikyaku/relay }\n" \
+         "certificate second { chain_file = /etc/tls/chain.pem; key_file = /etc/tls/key.pem }\n"
 
 static void sections_are_kept_in_the_order_of_the_file(void **state)
 {
     struct settings *s = load_good(SECTIONS);
 
     (void)state;
-    assert_int_equal(s->route_count, 2);
+    assert_int_equal(s->route_count, 3);
     const struct settings_route *campus = &s->routes[0], *old = &s->routes[1];
+    const struct settings_route *smarthost = &s->routes[2];
     assert_string_equal(campus->name, "campus");
     assert_int_equal(campus->to.count, 2);
     assert_string_equal(campus->to.items[1], "*.campus.example");
@@ -122,6 +127,16 @@ static void sections_are_kept_in_the_order_of_the_file(void **state)
     assert_string_equal(old->name, "old");
     assert_int_equal(old->via, SETTINGS_VIA_FAIL);
     assert_string_equal(old->text, "We have \"closed\"");
+    assert_int_equal(old->tls, SETTINGS_TLS_OPPORTUNISTIC);
+    assert_int_equal(smarthost->tls, SETTINGS_TLS_VERIFY);
+    assert_string_equal(smarthost->username, "user@example.org");
+    assert_string_equal(smarthost->password_file, "/etc/hikyaku/relay");
+    assert_int_equal(s->certificate_count, 2);
+    assert_string_equal(s->certificates[0].name, "own");
+    assert_string_equal(s->certificates[0].folder, "/etc/hikyaku/tls");
+    assert_string_equal(s->certificates[0].key_file, "");
+    assert_string_equal(s->certificates[1].chain_file, "/etc/tls/chain.pem");
+    assert_string_equal(s->certificates[1].key_file, "/etc/tls/key.pem");
     assert_int_equal(s->destination_count, 2);
     assert_string_equal(s->destinations[0].name, "d.1_-X");
     assert_int_equal(s->destinations[0].max_connections, 3);
@@ -247,6 +262,55 @@ static void impossible_sections_say_why(void **state)
         "is for\n");
 }
 
+#define OPEN_PASSWORD                                                                              \
+    "a password goes over encrypted connections only; write tls = verify, or tls = require if "    \
+    "the "                                                                                         \
+    "host has no certificate that can be verified\n"
+
+static void credentials_are_whole_and_encrypted(void **state)
+{
+    (void)state;
+    assert_errors(
+        HOST "route \"a\" { to = \"*\"; via = hosts; hosts = h.example\n username = u\n"
+             " tls = none\n password_file = /p }\n"
+             "route \"b\" {\n to = \"*\"; via = hosts; hosts = h.example\n username = u\n"
+             " password_file = /p }\n"
+             "route \"c\" { to = \"*\"; via = hosts; hosts = h.example; tls = verify\n"
+             " username = u }\n"
+             "route \"d\" { to = \"*\"; via = hosts; hosts = h.example; tls = verify\n"
+             " password_file = /p }\n"
+             "route \"e\" {\n to = \"*\"\n tls = require\n username = u; password_file = /p }\n",
+        "hikyaku.conf:4: route \"a\": " OPEN_PASSWORD "hikyaku.conf:6: route \"b\": " OPEN_PASSWORD
+        "hikyaku.conf:11: route \"c\": \"username\" and \"password_file\" go "
+        "together; write both or none\n"
+        "hikyaku.conf:12: route \"d\": \"username\" and \"password_file\" go "
+        "together; write both or none\n"
+        "hikyaku.conf:17: route \"e\": \"username\" is used only with via = "
+        "hosts; write that or remove the name\n");
+}
+
+#define NO_FILES                                                                                   \
+    "it names no files; write folder = \"/etc/letsencrypt/live/NAME\", or both chain_file and "    \
+    "key_file\n"
+
+static void certificates_name_their_files_once(void **state)
+{
+    (void)state;
+    assert_errors(
+        HOST "certificate \"a\" { }\n"
+             "certificate \"b\" { chain_file = /c }\n"
+             "certificate \"c\" { key_file = /k }\n"
+             "certificate \"d\" {\n chain_file = /c; key_file = /k\n folder = /f }\n"
+             "certificate \"e\" { folder = live/e }\n",
+        "hikyaku.conf:2: certificate \"a\": " NO_FILES
+        "hikyaku.conf:3: certificate \"b\": " NO_FILES
+        "hikyaku.conf:4: certificate \"c\": " NO_FILES
+        "hikyaku.conf:7: certificate \"d\": the files are in \"folder\" or named by "
+        "\"chain_file\" and \"key_file\"; remove one of the two\n"
+        "hikyaku.conf:8: \"certificate.folder\" is \"live/e\", which cannot be used; write "
+        "an absolute path without \"..\" in it, or \"\" for none\n");
+}
+
 static void there_are_at_most_so_many_sections(void **state)
 {
     struct buf text;
@@ -298,7 +362,7 @@ static void the_json_has_sections_as_arrays(void **state)
     json_t *root = json_loads(buf_c_str(&text), JSON_REJECT_DUPLICATES, NULL);
     assert_non_null(root);
     json_t *routes = json_object_get(root, "routes");
-    assert_int_equal(json_array_size(routes), 2);
+    assert_int_equal(json_array_size(routes), 3);
     json_t *route = json_array_get(routes, 0);
     assert_string_equal(json_string_value(json_object_get(route, "name")), "campus");
     assert_string_equal(json_string_value(json_object_get(route, "via")), "hosts");
@@ -422,6 +486,8 @@ int main(void)
         TEST(labels_are_needed_and_checked),
         TEST(settings_of_a_section_are_checked_as_others_are),
         TEST(impossible_sections_say_why),
+        TEST(credentials_are_whole_and_encrypted),
+        TEST(certificates_name_their_files_once),
         TEST(there_are_at_most_so_many_sections),
         TEST(printed_sections_load_again),
         TEST(the_json_has_sections_as_arrays),

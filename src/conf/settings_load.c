@@ -441,31 +441,42 @@ static void check_required(struct loader *l, const char *path)
     buf_done(&expected);
 }
 
+static void put_name_and_value(const struct loader *l, const struct setting *row, struct buf *out)
+{
+    buf_printf(out, "\"%s\" is ", row->name);
+    setting_format(row, l->settings, out);
+}
+
 /* Reported where the one of the two stands that the file sets. */
+static void check_conflict(struct loader *l, const struct setting_conflict *conflict)
+{
+    size_t first, second;
+    const struct setting *a = setting_find(str_from_c(conflict->first), &first);
+    const struct setting *b = setting_find(
+        str_from_c(conflict->second != NULL ? conflict->second : conflict->first), &second);
+    struct buf values;
+
+    ASSERT(a != NULL && b != NULL);
+    if (l->seen[first].is_bad || l->seen[second].is_bad || !conflict->is_impossible(l->settings))
+        return;
+    buf_init(&values, 2 * WHY_MAX_BYTES);
+    put_name_and_value(l, a, &values);
+    if (b != a) {
+        buf_put_c(&values, " and ");
+        put_name_and_value(l, b, &values);
+    }
+    report_add(&l->report, l->seen[l->seen[first].is_set ? first : second].place, "%s: %s",
+               buf_c_str(&values), conflict->text);
+    buf_done(&values);
+}
+
 static void check_conflicts(struct loader *l)
 {
-    size_t count, first, second;
+    size_t count;
     const struct setting_conflict *conflicts = setting_conflicts(&count);
 
-    for (size_t i = 0; i < count; i++) {
-        const struct setting_conflict *conflict = &conflicts[i];
-        const struct setting *a = setting_find(str_from_c(conflict->first), &first);
-        const struct setting *b = setting_find(str_from_c(conflict->second), &second);
-        ASSERT(a != NULL && b != NULL);
-        if (l->seen[first].is_bad || l->seen[second].is_bad ||
-            !conflict->is_impossible(l->settings))
-            continue;
-        struct buf values[2];
-        buf_init(&values[0], WHY_MAX_BYTES);
-        buf_init(&values[1], WHY_MAX_BYTES);
-        setting_format(a, l->settings, &values[0]);
-        setting_format(b, l->settings, &values[1]);
-        report_add(&l->report, l->seen[l->seen[first].is_set ? first : second].place,
-                   "\"%s\" is %s and \"%s\" is %s: %s", a->name, buf_c_str(&values[0]), b->name,
-                   buf_c_str(&values[1]), conflict->text);
-        buf_done(&values[0]);
-        buf_done(&values[1]);
-    }
+    for (size_t i = 0; i < count; i++)
+        check_conflict(l, &conflicts[i]);
 }
 
 static int load(struct loader *l, const char *path)

@@ -20,6 +20,7 @@ enum {
     DAY_MS = 24 * HOUR_MS,
     KIB = 1024,
     MIB = 1024 * KIB,
+    PATH_MAX_CHARS = 1024,
 };
 
 #define TEN_YEARS_MS (3650 * (int64_t)DAY_MS)
@@ -28,6 +29,7 @@ enum {
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const check_senders[] = {"nothing", "envelope", "header", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const bare_newlines[] = {"refuse", "normalise", NULL};
 
 /* In the order of enum settings_families and settings_languages. */
@@ -37,6 +39,7 @@ static const char *const languages[] = {"both", "english", "japanese", NULL};
 static const struct setting_section sections[] = {
     {"server", "The machine, its directories and its processes."},
     {"listen", "Where the server waits for connections."},
+    {"tls", "How connections are encrypted; the certificates have sections of their own."},
     {"log", "What is written to the log, on standard error."},
     {"smtp", "What other mail servers may do here."},
     {"store", "How mail is kept."},
@@ -59,7 +62,7 @@ static const struct setting table[] = {
              "and in message identifiers. It should resolve to this machine, and the addresses of "
              "this machine should resolve back to it."},
     {FIELD(server, data_dir), .type = SETTING_STRING, .form = &form_path,
-     .text_default = "/var/lib/hikyaku", .min = 2, .max = 1024,
+     .text_default = "/var/lib/hikyaku", .min = 2, .max = PATH_MAX_CHARS,
      .help = "The directory that holds all mail, the queue and the accounts. It must be on a local "
              "disk."},
     {FIELD(server, run_dir), .type = SETTING_STRING, .form = &form_path,
@@ -94,6 +97,20 @@ static const struct setting table[] = {
      .text_default = "", .min = 0, .max = 32,
      .help = "The same where connections are encrypted from the first byte, port 465 as a rule. "
              "None if empty."},
+
+    {FIELD(tls, min_version), .type = SETTING_ENUM, .text_default = "1.2",
+     .choices = tls_versions, .min = SETTINGS_TLS_1_2, .max = SETTINGS_TLS_1_3,
+     .help = "The oldest version of TLS that is spoken, with clients and with other servers. Who "
+             "cannot do better than an older one talks unencrypted or not at all."},
+    {FIELD(tls, client_ca_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "A file (PEM) with the authorities that sign the certificates of users, who may then "
+             "log in with these instead of a password (SASL EXTERNAL). If empty, none is asked "
+             "for."},
+    {FIELD(tls, ca_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "/etc/ssl/certs/ca-certificates.crt", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "A file (PEM) with the authorities that are trusted to sign the certificates of other "
+             "servers; routes with tls = verify need it."},
 
     {FIELD(log, level), .type = SETTING_ENUM, .text_default = "info", .choices = log_levels,
      .min = LOG_ERROR, .max = LOG_DEBUG,
@@ -426,12 +443,20 @@ static bool has_one_submission(const struct settings *s)
     return has_common_item(&s->listen_submission, &s->listen_submissions);
 }
 
+static bool lacks_certificate(const struct settings *s)
+{
+    return s->listen_submissions.count > 0 && s->certificate_count == 0;
+}
+
 #define ONE_PORT_TEXT "one port cannot be both; remove it from one of the two"
 
 static const struct setting_conflict conflicts[] = {
     {"listen.submission", "listen.smtp", has_mail_on_submission, ONE_PORT_TEXT},
     {"listen.submissions", "listen.smtp", has_mail_on_submissions, ONE_PORT_TEXT},
     {"listen.submissions", "listen.submission", has_one_submission, ONE_PORT_TEXT},
+    {"listen.submissions", NULL, lacks_certificate,
+     "there is no certificate to encrypt with; write certificate \"NAME\" { folder = "
+     "\"/etc/letsencrypt/live/NAME\" }"},
     {"smtp.max_connections_per_address", "smtp.max_connections", has_unreachable_connections,
      "one address cannot have more connections than all together; lower the first or raise the "
      "second"},

@@ -59,9 +59,10 @@ struct setting_section {
     const char *help;
 };
 
-/* Two settings that cannot both be as they are. */
+/* Two settings that cannot both be as they are; or one that cannot, without something that is no
+ * row of the table. */
 struct setting_conflict {
-    const char *first, *second; /* names */
+    const char *first, *second; /* names; the second may be NULL */
     bool (*is_impossible)(const struct settings *s);
     const char *text; /* what is wrong; what to do */
 };

@@ -185,7 +185,8 @@ static void all_forms_of_writing_are_read(void **state)
     settings_free(s);
 }
 
-#define HOST "server { hostname = mx.example.org }\n"
+#define HOST        "server { hostname = mx.example.org }\n"
+#define CERTIFICATE "certificate \"a\" { folder = /etc/tls }\n"
 
 static void unknown_names_get_a_suggestion(void **state)
 {
@@ -376,16 +377,21 @@ static void impossible_combinations_name_both(void **state)
         "[\"0.0.0.0:25\", \"[::]:25\"]: one port cannot be both; remove it from one of the "
         "two\n");
     assert_errors(
-        HOST "listen { submissions = \"[::]:25\" }\n",
+        HOST "listen { submissions = \"[::]:25\" }\n" CERTIFICATE,
         "hikyaku.conf:2: \"listen.submissions\" is [\"[::]:25\"] and \"listen.smtp\" is "
         "[\"0.0.0.0:25\", \"[::]:25\"]: one port cannot be both; remove it from one of the "
         "two\n");
     assert_errors(
         HOST "listen.submission = [ \"[::]:587\" ]\n"
-             "listen.submissions = [ \"[::]:465\", \"[::]:587\" ]\n",
+             "listen.submissions = [ \"[::]:465\", \"[::]:587\" ]\n" CERTIFICATE,
         "hikyaku.conf:3: \"listen.submissions\" is [\"[::]:465\", \"[::]:587\"] and "
         "\"listen.submission\" is [\"[::]:587\"]: one port cannot be both; remove it from "
         "one of the two\n");
+    assert_errors(
+        HOST "listen.submissions = \"[::]:465\"\n",
+        "hikyaku.conf:2: \"listen.submissions\" is [\"[::]:465\"]: there is no certificate "
+        "to encrypt with; write certificate \"NAME\" { folder = "
+        "\"/etc/letsencrypt/live/NAME\" }\n");
 }
 
 static void the_hostname_must_be_set(void **state)

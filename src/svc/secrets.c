@@ -1,0 +1,111 @@
+/* Keys, certificates and passwords as bytes: see secrets.h. */
+#include "svc/secrets.h"
+
+#include <errno.h>
+
+#include "base/cursor.h"
+
+enum { SECRETS_MAGIC = 0x53594b48 }; /* "HKYS" */
+
+static void encode_identities(const struct secrets *s, struct buf *out)
+{
+    ASSERT(s->identity_count <= SECRETS_IDENTITIES_MAX);
+    buf_put_u32(out, (uint32_t)s->identity_count);
+    for (size_t i = 0; i < s->identity_count; i++) {
+        buf_put_lp(out, s->identities[i].name);
+        buf_put_lp(out, s->identities[i].chain);
+        buf_put_lp(out, s->identities[i].key);
+    }
+    ASSERT(s->ticket_key_count <= SECRETS_TICKET_KEYS_MAX);
+    buf_put_u32(out, (uint32_t)s->ticket_key_count);
+    for (size_t i = 0; i < s->ticket_key_count; i++) {
+        ASSERT(s->ticket_keys[i].len == SECRETS_TICKET_KEY_BYTES);
+        buf_put_str(out, s->ticket_keys[i]);
+    }
+}
+
+static void encode_credentials(const struct secrets *s, struct buf *out)
+{
+    ASSERT(s->credential_count <= SECRETS_CREDENTIALS_MAX);
+    buf_put_u32(out, (uint32_t)s->credential_count);
+    for (size_t i = 0; i < s->credential_count; i++) {
+        buf_put_lp(out, s->credentials[i].route);
+        buf_put_lp(out, s->credentials[i].password);
+    }
+}
+
+void secrets_encode(const struct secrets *s, unsigned parts, struct buf *out)
+{
+    buf_put_u32(out, SECRETS_MAGIC);
+    buf_put_u8(out, (uint8_t)parts);
+    if ((parts & SECRETS_IDENTITIES) != 0)
+        encode_identities(s, out);
+    if ((parts & SECRETS_CLIENT_CA) != 0)
+        buf_put_lp(out, s->client_ca);
+    if ((parts & SECRETS_CA) != 0)
+        buf_put_lp(out, s->ca);
+    if ((parts & SECRETS_CREDENTIALS) != 0)
+        encode_credentials(s, out);
+}
+
+/* A count that fits; 0 and a failure otherwise. */
+static size_t decode_count(struct cursor *c, size_t max)
+{
+    uint32_t count = cursor_u32(c);
+
+    if (count <= max && cursor_status(c) == 0)
+        return count;
+    cursor_fail(c);
+    return 0;
+}
+
+static void decode_identities(struct cursor *c, struct arena *arena, struct secrets *out)
+{
+    size_t count = decode_count(c, SECRETS_IDENTITIES_MAX);
+    struct secrets_identity *identities = arena_alloc(arena, (count + 1) * sizeof(*identities));
+
+    for (size_t i = 0; i < count; i++) {
+        identities[i].name = cursor_lp(c);
+        identities[i].chain = cursor_lp(c);
+        identities[i].key = cursor_lp(c);
+    }
+    out->identities = identities;
+    out->identity_count = count;
+    out->ticket_key_count = decode_count(c, SECRETS_TICKET_KEYS_MAX);
+    for (size_t i = 0; i < out->ticket_key_count; i++)
+        out->ticket_keys[i] = cursor_take(c, SECRETS_TICKET_KEY_BYTES);
+}
+
+static void decode_credentials(struct cursor *c, struct arena *arena, struct secrets *out)
+{
+    size_t count = decode_count(c, SECRETS_CREDENTIALS_MAX);
+    struct secrets_credential *credentials = arena_alloc(arena, (count + 1) * sizeof(*credentials));
+
+    for (size_t i = 0; i < count; i++) {
+        credentials[i].route = cursor_lp(c);
+        credentials[i].password = cursor_lp(c);
+    }
+    out->credentials = credentials;
+    out->credential_count = count;
+}
+
+int secrets_decode(struct str bytes, struct arena *arena, struct secrets *out)
+{
+    struct cursor c = cursor_from(bytes);
+
+    *out = (struct secrets){0};
+    if (cursor_u32(&c) != SECRETS_MAGIC)
+        return -EBADMSG;
+    unsigned parts = cursor_u8(&c);
+    if ((parts & SECRETS_IDENTITIES) != 0)
+        decode_identities(&c, arena, out);
+    if ((parts & SECRETS_CLIENT_CA) != 0)
+        out->client_ca = cursor_lp(&c);
+    if ((parts & SECRETS_CA) != 0)
+        out->ca = cursor_lp(&c);
+    if ((parts & SECRETS_CREDENTIALS) != 0)
+        decode_credentials(&c, arena, out);
+    if (parts > (SECRETS_IDENTITIES | SECRETS_CLIENT_CA | SECRETS_CA | SECRETS_CREDENTIALS))
+        cursor_fail(&c);
+    return cursor_finish(&c);
+}

@@ -262,6 +262,10 @@ void sandbox_keep_supervisor(void)
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct sets[2] = {{0}};
 
+#ifndef HIKYAKU_SANITIZED
+    /* Core files would hold keys. */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
     if (geteuid() != 0)
         return;
     for (size_t i = 0; i < ARRAY_LEN(kept); i++)

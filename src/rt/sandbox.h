@@ -42,6 +42,7 @@ MUST_CHECK int sandbox_drop_user(const char *user);
 /* Enters the sandbox, whoever the user is without capabilities. There is no way back. 0 or negative
  * errno. */
 MUST_CHECK int sandbox_enter(const struct sandbox_profile *profile);
-/* When running as root: gives up all capabilities but those that a supervisor of such processes
- * needs (binding low ports, changing users of its children, killing them, handing them folders). */
+/* Leaves no core files. When running as root: gives up all capabilities but those that a supervisor
+ * of such processes needs (binding low ports, changing users of its children, killing them, handing
+ * them folders, reading renewed keys). */
 void sandbox_keep_supervisor(void);

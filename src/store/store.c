@@ -404,6 +404,7 @@ int store_open(const struct settings *settings, struct store **out, struct buf *
     id_maker_init(&s->ids, (unsigned)settings->server_node, 0);
     fair_init(&s->fair);
     brake_init(&s->sending, SENDING_SLOTS);
+    buf_init(&s->key_reports, STORE_KEY_REPORTS_MAX_BYTES);
     int r = open_parts(s, settings, out_text);
     if (r == 0)
         r = store_recover(s, out_text);
@@ -452,6 +453,12 @@ static void mark_all_durable(struct store *s)
             LOG_C("hint", "the next start checks the last messages again"));
 }
 
+void store_keep_key_reports(struct store *s, struct str reports)
+{
+    buf_reset(&s->key_reports);
+    buf_put_str(&s->key_reports, reports);
+}
+
 void store_close(struct store *s)
 {
     struct list jobs;
@@ -471,6 +478,7 @@ void store_close(struct store *s)
     bodies_close(s->bodies);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
+    buf_done(&s->key_reports);
     free(s->db_path);
     free(s);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/id.h"
 #include "base/map.h"
 #include "conf/settings.h"
@@ -21,7 +22,10 @@
 #include "store/fair.h"
 #include "store/trace_db.h"
 
-enum { STORE_PENDING_SOLOS_MAX = EXECUTOR_GROUP_MAX_JOBS };
+enum {
+    STORE_PENDING_SOLOS_MAX = EXECUTOR_GROUP_MAX_JOBS,
+    STORE_KEY_REPORTS_MAX_BYTES = 768 * 1024, /* KEY_REPORTS_MAX_BYTES; svc/store asserts it */
+};
 
 struct store {
     const struct settings *_Atomic settings; /* replaced on reload; see store_configure */
@@ -42,7 +46,8 @@ struct store {
     /* Rows of the queue, for its limit and status: counted at the start, then by what jobs did. */
     _Atomic int64_t queue_messages;
     _Atomic int64_t queue_recipients;
-    int64_t started_ms; /* monotonic */
+    int64_t started_ms;     /* monotonic */
+    struct buf key_reports; /* of the loop thread; see store_keep_key_reports */
 
     /* --- of the writer thread --- */
     bool needs_segment_row;
@@ -74,6 +79,10 @@ void store_close(struct store *s);
 /* Takes the settings that may change while running. The old ones must stay valid for as long as a
  * job may run. */
 void store_configure(struct store *s, const struct settings *settings);
+
+/* Keeps what the master says of keys, for administrators who ask; nothing here looks into it. From
+ * the loop thread. */
+void store_keep_key_reports(struct store *s, struct str reports);
 
 /* Adds a body in the running group and its row with `refs` users; from a write handler. 0; -EEXIST
  * when the id is known already; -ENOSPC, -EIO. */

@@ -23,6 +23,13 @@ int verb_ping(struct store *store, struct job *job)
     return 0;
 }
 
+/* key.reports: what the master has told, as it came. */
+int verb_key_reports(struct store *store, struct job *job)
+{
+    buf_put_str(&job->reply, buf_str(&store->key_reports));
+    return buf_status(&job->reply);
+}
+
 static void put_pair(struct buf *out, const char *key, int64_t value)
 {
     buf_put_lp(out, str_from_c(key));

@@ -56,6 +56,7 @@ static const struct verb verbs[STORE_VERB_END] = {
 
     [STORE_STATUS] = {"status", ADMIN, VERB_READ, .handler = verb_status},
     [STORE_RELOAD] = {"reload", ADMIN, VERB_LOOP},
+    [STORE_KEY_REPORTS] = {"key.reports", ADMIN, VERB_LOOP, .handler = verb_key_reports},
     [STORE_DOMAIN_ADD] = {"domain.add", ADMIN, VERB_WRITE, .handler = verb_domain_add,
                           .changes_directory = true},
     [STORE_DOMAIN_LIST] = {"domain.list", ADMIN, VERB_READ, .handler = verb_domain_list},

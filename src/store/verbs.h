@@ -64,6 +64,7 @@ verb_handler verb_ban_add;
 verb_handler verb_ban_remove;
 
 verb_handler verb_status;
+verb_handler verb_key_reports;
 verb_handler verb_backup_begin;
 verb_handler verb_backup_segments;
 verb_handler verb_backup_end;

@@ -50,6 +50,7 @@ enum store_verb {
     /* the command line */
     STORE_STATUS,
     STORE_RELOAD,
+    STORE_KEY_REPORTS, /* svc/key_report.h, as the master has sent them */
     STORE_DOMAIN_ADD,
     STORE_DOMAIN_LIST,
     STORE_DOMAIN_SET,

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "rt/fdpass.h"
 #include "rt/fiber.h"
+#include "rt/tls.h"
 #include "svc/control.h"
 #include "svc/inbound/inbound.h"
 #include "svc/outbound/outbound.h"
@@ -116,6 +117,7 @@ static int receive_first(struct settings **out_settings, unsigned *out_slot)
 static int enter_sandbox(const struct settings *settings)
 {
     tzset(); /* reads the time zone's file while files can be read */
+    tls_init();
     int r = sandbox_drop_user(settings->server_user);
     if (r < 0) {
         LOG(LOG_ERROR, "child.no-user", LOG_C("user", settings->server_user), LOG_ERR(r),

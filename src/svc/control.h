@@ -34,6 +34,8 @@ enum control_message {
     CONTROL_ADD_CHANNEL,      /* u8 role, + fd, to the store or the resolver: serve it */
     CONTROL_LISTEN_RESET,     /* forget the listeners; the new ones follow */
     CONTROL_LISTEN,           /* u8 control_listener, + fd: accept connections here */
+    CONTROL_TLS,              /* + fd, sealed: the child's part of svc/secrets.h from now on */
+    CONTROL_KEY_REPORTS,      /* + fd, sealed: svc/key_report.h, to the store */
     CONTROL_DRAIN,            /* finish what is under way, take nothing new, end */
     CONTROL_RELOAD_DONE,      /* u64 token, u16 errno, lp text, to the store */
     /* child to master */

@@ -92,6 +92,7 @@ void reception_init(struct reception *r, const char *process, struct settings *s
     id_maker_init(&r->ids, (unsigned)settings->server_node, slot);
     child_link_init(&r->store, CONTROL_PEER_STORE);
     child_link_init(&r->resolver, CONTROL_PEER_RESOLVER);
+    tls_link_init(&r->tls);
     store_backend_init(&r->backend, &r->store.client, &r->ids);
 }
 
@@ -99,5 +100,6 @@ void reception_done(struct reception *r)
 {
     child_link_done(&r->store);
     child_link_done(&r->resolver);
+    tls_link_done(&r->tls);
     smtp_policy_unref(r->policy);
 }

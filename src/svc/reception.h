@@ -9,12 +9,14 @@
 #include "svc/acceptor.h"
 #include "svc/child.h"
 #include "svc/store_backend.h"
+#include "svc/tls_link.h"
 
 struct reception {
     const char *process; /* for the log */
     struct smtp_policy *policy;
     struct child_link store;
     struct child_link resolver; /* for the checks of senders that are to come */
+    struct tls_link tls;
     struct id_maker ids;
     struct store_backend backend;
 };

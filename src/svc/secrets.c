@@ -48,6 +48,47 @@ void secrets_encode(const struct secrets *s, unsigned parts, struct buf *out)
         encode_credentials(s, out);
 }
 
+enum { LENGTH_BYTES = 4 };
+
+static size_t lp_length(struct str s)
+{
+    return LENGTH_BYTES + s.len;
+}
+
+static size_t identities_length(const struct secrets *s)
+{
+    size_t length = 2 * LENGTH_BYTES + s->ticket_key_count * SECRETS_TICKET_KEY_BYTES;
+
+    for (size_t i = 0; i < s->identity_count; i++)
+        length += lp_length(s->identities[i].name) + lp_length(s->identities[i].chain) +
+                  lp_length(s->identities[i].key);
+    return length;
+}
+
+static size_t credentials_length(const struct secrets *s)
+{
+    size_t length = LENGTH_BYTES;
+
+    for (size_t i = 0; i < s->credential_count; i++)
+        length += lp_length(s->credentials[i].route) + lp_length(s->credentials[i].password);
+    return length;
+}
+
+size_t secrets_length(const struct secrets *s, unsigned parts)
+{
+    size_t length = sizeof(uint32_t) + sizeof(uint8_t);
+
+    if ((parts & SECRETS_IDENTITIES) != 0)
+        length += identities_length(s);
+    if ((parts & SECRETS_CLIENT_CA) != 0)
+        length += lp_length(s->client_ca);
+    if ((parts & SECRETS_CA) != 0)
+        length += lp_length(s->ca);
+    if ((parts & SECRETS_CREDENTIALS) != 0)
+        length += credentials_length(s);
+    return length;
+}
+
 /* A count that fits; 0 and a failure otherwise. */
 static size_t decode_count(struct cursor *c, size_t max)
 {

@@ -21,7 +21,7 @@ enum secrets_part {
 };
 
 enum {
-    SECRETS_MAX_BYTES = 16 << 20, /* of all together, encoded */
+    SECRETS_MAX_BYTES = 48 << 20, /* of all together, encoded */
     SECRETS_IDENTITIES_MAX = 64,
     SECRETS_CREDENTIALS_MAX = 256,
     SECRETS_TICKET_KEYS_MAX = 2,
@@ -54,6 +54,8 @@ struct secrets {
 
 /* Writes the parts (bits of enum secrets_part) and leaves out the others. */
 void secrets_encode(const struct secrets *s, unsigned parts, struct buf *out);
+/* The bytes that secrets_encode writes. */
+size_t secrets_length(const struct secrets *s, unsigned parts);
 /* 0, with views into the bytes and arrays in the arena; -EBADMSG when that is not what
  * secrets_encode writes. Safe for any bytes. */
 MUST_CHECK int secrets_decode(struct str bytes, struct arena *arena, struct secrets *out);

@@ -88,6 +88,7 @@ static void everybody_gets_his_parts_only(void **state)
     for (unsigned parts = 0; parts < 16; parts++) {
         buf_reset(&wire);
         secrets_encode(&sent, parts, &wire);
+        assert_int_equal(wire.len, secrets_length(&sent, parts));
         for (size_t i = 0; i < ARRAY_LEN(rows); i++)
             assert_int_equal(contains(buf_str(&wire), rows[i].text), (parts & rows[i].part) != 0);
         arena_init(&arena, SECRETS_ARENA_BYTES);

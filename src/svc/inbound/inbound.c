@@ -56,6 +56,9 @@ static void on_control(struct control_event *event)
     case CONTROL_RESOLVER_CHANNEL:
         r = child_link_take(&self.reception.resolver, event);
         break;
+    case CONTROL_TLS:
+        r = tls_link_take(&self.reception.tls, self.reception.policy->settings, event);
+        break;
     case CONTROL_LISTEN_RESET:
         acceptor_reset(&self.acceptor);
         break;

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "rt/fdpass.h"
 #include "svc/master/channels.h"
+#include "svc/master/keys.h"
 #include "svc/master/notify.h"
 #include "svc/master/reload.h"
 #include "svc/master/state.h"
@@ -39,6 +40,7 @@ static void send_listeners(struct child_process *child)
 void family_send_settings(struct child_process *child)
 {
     child_send(child, CONTROL_SETTINGS, buf_str(&master.encoded_settings), -1);
+    keys_send(child);
     send_listeners(child);
 }
 
@@ -50,6 +52,8 @@ static void greet_child(struct child_process *child)
     child_send(child, CONTROL_IDENTITY, str_from_mem(&slot, 1), -1);
     if (child == &master.children[CONTROL_PEER_STORE])
         send_listener(child, CONTROL_LISTENER_ADMIN, master.control_fd);
+    /* Before there is anybody to serve or to call. */
+    keys_send(child);
     channels_connect(child);
     send_listeners(child);
 }

@@ -1,6 +1,8 @@
 /* The table of children: see kinds.h. */
 #include "svc/master/kinds.h"
 
+#include "svc/secrets.h"
+
 enum {
     SLOT_STORE = 0,
     SLOT_INBOUND = 1, /* up to 24 of them: server.inbound_workers */
@@ -35,11 +37,13 @@ static const struct child_kind kinds[] = {
      .role = RPC_ROLE_INBOUND,
      .asks_resolver = true,
      .listeners = LISTENER_BIT(CONTROL_LISTENER_SMTP),
+     .secrets = SECRETS_IDENTITIES,
      .first_slot = SLOT_INBOUND,
      .count = count_inbound},
     {.service = "outbound",
      .role = RPC_ROLE_OUTBOUND,
      .asks_resolver = true,
+     .secrets = SECRETS_CA | SECRETS_CREDENTIALS,
      .first_slot = SLOT_OUTBOUND,
      .count = one},
     {.service = "pickup",

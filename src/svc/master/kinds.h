@@ -25,6 +25,7 @@ struct child_kind {
     enum rpc_role role;  /* towards the store; 0: it has no channel to the store */
     bool asks_resolver;  /* has a channel to the resolver */
     uint32_t listeners;  /* whose sockets it gets: LISTENER_BIT of each control_listener */
+    unsigned secrets;    /* which parts of svc/secrets.h it gets */
     enum child_stage stage;
     /* Slots make ids unique; each kind has its own range, so that no setting moves another's. */
     unsigned first_slot;

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "rt/fdpass.h"
 #include "svc/master/family.h"
+#include "svc/master/keys.h"
 #include "svc/master/reload.h"
 #include "svc/master/setup.h"
 #include "svc/master/state.h"
@@ -84,6 +85,7 @@ static int run(void)
     }
     master.buffer = xmalloc(FDPASS_MAX_BYTES);
     family_start();
+    keys_watch();
     loop_run();
     LOG(LOG_INFO, "master.stopped", LOG_INT("status", stop_exit_status()));
     free(master.buffer);

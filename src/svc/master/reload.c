@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "rt/fdpass.h"
 #include "svc/master/family.h"
+#include "svc/master/keys.h"
 #include "svc/master/notify.h"
 #include "svc/master/setup.h"
 #include "svc/master/state.h"
@@ -42,6 +43,7 @@ static const char *find_unchangeable(const struct settings *new)
 
 static int try_reload(struct buf *out_text)
 {
+    struct keyring *keyring = NULL;
     struct settings *new;
 
     int r = setup_load_settings(&new, out_text);
@@ -56,12 +58,16 @@ static int try_reload(struct buf *out_text)
         settings_free(new);
         return -EINVAL;
     }
-    r = listen_set_bind(new, &master.listeners, &master.listeners, out_text);
+    r = keyring_new(new, master.keyring, &keyring, out_text);
+    if (r == 0)
+        r = listen_set_bind(new, &master.listeners, &master.listeners, out_text);
     if (r < 0) {
+        keyring_free(keyring);
         settings_free(new);
         return r;
     }
     setup_use_settings(new);
+    keys_use(keyring);
     for (size_t i = 0; i < master.child_count; i++)
         family_send_settings(&master.children[i]);
     return 0;

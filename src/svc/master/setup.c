@@ -12,6 +12,8 @@
 
 #include "base/log.h"
 #include "rt/sandbox.h"
+#include "rt/tls.h"
+#include "svc/master/keys.h"
 #include "svc/master/state.h"
 #include "svc/pickup/spool_folder.h"
 
@@ -184,11 +186,31 @@ static void make_spool_folder(void)
             LOG_C("hint", "let root start the server, or set submit.spool_dir"));
 }
 
+/* Before anything is made: a server without its keys does not start. */
+static int load_keys(void)
+{
+    struct keyring *keyring;
+    struct str line, rest;
+    struct buf text;
+
+    tls_init();
+    buf_init(&text, MASTER_ERRORS_MAX_BYTES);
+    int r = keyring_new(master.settings, NULL, &keyring, &text);
+    for (rest = buf_str(&text); str_cut(rest, '\n', &line, &rest);)
+        fprintf(stderr, "hikyaku: %.*s\n", STR_ARG(line));
+    buf_done(&text);
+    if (r == 0)
+        keys_use(keyring);
+    return r;
+}
+
 int setup_prepare(void)
 {
     struct buf text;
 
-    int r = make_folder(master.settings->server_run_dir, 0755);
+    int r = load_keys();
+    if (r == 0)
+        r = make_folder(master.settings->server_run_dir, 0755);
     if (r == 0)
         r = make_folder(master.settings->server_data_dir, 0700);
     if (r == 0)
@@ -221,6 +243,7 @@ void setup_undo(void)
         (void)unlink(path);
     }
     listen_set_done(&master.listeners);
+    keys_done();
     if (master.lock_fd >= 0)
         close(master.lock_fd);
     buf_done(&master.encoded_settings);

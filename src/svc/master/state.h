@@ -9,6 +9,7 @@
 #include "conf/settings.h"
 #include "rt/fdpass.h"
 #include "svc/master/children.h"
+#include "svc/master/keyring.h"
 #include "svc/master/listen.h"
 
 enum {
@@ -21,6 +22,7 @@ struct master {
     struct settings *settings;
     struct buf encoded_settings;
     struct listen_set listeners;
+    struct keyring *keyring;
     int control_fd;
     int lock_fd;
     struct child_process children[CHILDREN_MAX]; /* the peers first: index is enum control_peer */

@@ -111,6 +111,9 @@ static void on_control(struct control_event *event)
     case CONTROL_RESOLVER_CHANNEL:
         r = child_link_take(&worker.resolver, event);
         break;
+    case CONTROL_TLS:
+        r = tls_link_take(&worker.tls, worker.settings, event);
+        break;
     case CONTROL_DRAIN:
         drain(worker.settings->server_drain_timeout);
         break;
@@ -135,6 +138,7 @@ static int start(struct settings *settings, unsigned slot)
     id_maker_init(&worker.ids, (unsigned)settings->server_node, slot);
     child_link_init(&worker.store, CONTROL_PEER_STORE);
     child_link_init(&worker.resolver, CONTROL_PEER_RESOLVER);
+    tls_link_init(&worker.tls);
     fiber_group_init(&worker.deliveries);
     fiber_group_init(&worker.services);
     fiber_group_init(&self.helpers);
@@ -148,6 +152,7 @@ static void finish(void)
 {
     child_link_done(&worker.store);
     child_link_done(&worker.resolver);
+    tls_link_done(&worker.tls);
     while (self.all != NULL) {
         struct old_settings *next = self.all->next;
         settings_free(self.all->settings);

@@ -13,6 +13,7 @@
 #include "conf/settings.h"
 #include "store/wire.h"
 #include "svc/child.h"
+#include "svc/tls_link.h"
 
 enum { WORKER_CALL_WAIT_MS = 60 * 1000, WORKER_CALL_MAX_BYTES = 1024 * 1024 };
 
@@ -20,6 +21,7 @@ struct worker {
     const struct settings *settings;
     struct child_link store;
     struct child_link resolver;
+    struct tls_link tls;
     struct id_maker ids;
     bool is_draining;
     struct fiber_group deliveries; /* destinations and their connections */

@@ -5,11 +5,17 @@
 #include "svc/store/store_service.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "rt/sealed.h"
 #include "store/server.h"
 #include "svc/control.h"
+#include "svc/key_report.h"
+
+_Static_assert((int)STORE_KEY_REPORTS_MAX_BYTES == (int)KEY_REPORTS_MAX_BYTES,
+               "store.h tells the limit");
 
 enum { MAINTAIN_EVERY_MS = 10000 };
 
@@ -127,6 +133,19 @@ static void finish_reload(struct cursor *payload)
     store_server_reload_done(self.server, token, status, cursor_lp(payload));
 }
 
+static int take_key_reports(struct control_event *event)
+{
+    struct str reports;
+
+    int r = sealed_map(event->fd, KEY_REPORTS_MAX_BYTES, &reports);
+    if (event->fd >= 0)
+        close(event->fd);
+    if (r == 0)
+        store_keep_key_reports(self.store, reports);
+    sealed_unmap(reports);
+    return r;
+}
+
 static void on_control(struct control_event *event)
 {
     int r = 0;
@@ -140,6 +159,9 @@ static void on_control(struct control_event *event)
         break;
     case CONTROL_LISTEN:
         r = store_server_listen(self.server, event->fd);
+        break;
+    case CONTROL_KEY_REPORTS:
+        r = take_key_reports(event);
         break;
     case CONTROL_RELOAD_DONE:
         finish_reload(&event->payload);

@@ -53,8 +53,10 @@ static void print_made(const struct instance_plan *plan, const struct instance *
                  "  %s  (settings)\n"
                  "  %s  (mail; back this up)\n"
                  "  %s  (sockets)\n"
+                 "  %s  (certificate and key, self-signed; %s)\n"
                  "  the domain %s\n",
-                 instance->config_path, instance->data_dir, instance->run_dir, instance->storage);
+                 instance->config_path, instance->data_dir, instance->run_dir, instance->tls_dir,
+                 "one that others trust comes from certbot or your authority", instance->storage);
     if (geteuid() == 0 && plan->user == NULL && str_eq_c(str_from_c(instance->user), "nobody"))
         (void)printf("  the server will run as nobody, because there is no user hikyaku\n");
     print_dns(plan, instance->storage);

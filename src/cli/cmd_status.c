@@ -3,6 +3,7 @@
 
 #include "cli/commands.h"
 #include "cli/libraries.h"
+#include "cli/show_keys.h"
 #include "cli/text.h"
 #include "config.h"
 #include "store/schema.h"
@@ -86,24 +87,28 @@ static void print_status(struct str version, struct pair *pairs, size_t count)
     }
 }
 
-static int print_status_json(struct str version, const struct pair *pairs, size_t count)
+static int print_status_json(struct str version, const struct pair *pairs, size_t count,
+                             struct str key_reports)
 {
     json_t *object = json_pack("{s:o}", "version", cli_json_text(version));
+    int status = show_keys_json(key_reports, object);
 
     for (size_t i = 0; i < count; i++) {
         CLEANUP(cleanup_free) char *key = str_dup(pairs[i].key);
         (void)json_object_set_new(object, key, json_integer((json_int_t)pairs[i].value));
     }
-    return cli_print_json(object);
+    (void)cli_print_json(object);
+    return status;
 }
 
 int cmd_status(struct cli *cli)
 {
     struct pair pairs[REPLY_KEYS_MAX];
-    struct buf reply;
+    struct buf reply, key_reports;
     size_t count = 0;
 
     buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    buf_init(&key_reports, CLIENT_REPLY_MAX_BYTES);
     int status = client_do(&cli->client, STORE_STATUS, STR(""), &reply);
     struct cursor c = cursor_from(buf_str(&reply));
     struct str version = cursor_lp(&c);
@@ -113,10 +118,15 @@ int cmd_status(struct cli *cli)
     }
     if (status == CLI_DONE && cursor_status(&c) < 0)
         status = cli_fail("the server's answer makes no sense; is it the same version?");
-    if (status == CLI_DONE && cli->args.is_json)
-        status = print_status_json(version, pairs, count);
-    else if (status == CLI_DONE)
+    if (status == CLI_DONE)
+        status = show_keys_ask(cli, &key_reports);
+    if (status == CLI_DONE && cli->args.is_json) {
+        status = print_status_json(version, pairs, count, buf_str(&key_reports));
+    } else if (status == CLI_DONE) {
         print_status(version, pairs, count);
+        status = show_keys_print(buf_str(&key_reports), LABEL_COLUMNS);
+    }
+    buf_done(&key_reports);
     buf_done(&reply);
     return status;
 }
@@ -149,7 +159,7 @@ int cmd_version(struct cli *cli)
         {"SQLite", LIBRARY_SQLITE},         {"libsodium", LIBRARY_LIBSODIUM},
         {"libseccomp", LIBRARY_LIBSECCOMP}, {"libidn2", LIBRARY_LIBIDN2},
         {"jansson", LIBRARY_JANSSON},       {"libarchive", LIBRARY_LIBARCHIVE},
-        {"libdeflate", LIBRARY_LIBDEFLATE},
+        {"libdeflate", LIBRARY_LIBDEFLATE}, {"OpenSSL", LIBRARY_OPENSSL},
     };
     json_t *object = json_object();
 

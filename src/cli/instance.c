@@ -13,13 +13,21 @@
 #include "cli/cli.h"
 #include "cli/files.h"
 #include "cli/local_store.h"
+#include "cli/own_certificate.h"
 #include "conf/value.h"
 #include "mail/address.h"
 #include "store/wire.h"
 
 #define DEFAULT_USER "hikyaku"
 
-enum { SMTP_PORT = 25, CONFIG_MAX_BYTES = 16 * 1024, RUN_DIR_MAX_CHARS = 80, ARENA_BYTES = 4096 };
+enum {
+    SMTP_PORT = 25,
+    SUBMISSION_PORT = 587,
+    SUBMISSIONS_PORT = 465,
+    CONFIG_MAX_BYTES = 16 * 1024,
+    RUN_DIR_MAX_CHARS = 80,
+    ARENA_BYTES = 4096
+};
 
 static int fail(struct buf *out_error, int status, const char *fmt, ...) ATTR_PRINTF(3, 4);
 
@@ -85,6 +93,7 @@ static int choose_places(const struct instance_plan *plan, struct instance *out,
         out->config_path = xstrdup(CLI_CONFIG_PATH);
         out->data_dir = xstrdup("/var/lib/hikyaku");
         out->run_dir = xstrdup("/run/hikyaku");
+        out->tls_dir = xstrdup("/etc/hikyaku/tls");
         return make_dir("/etc/hikyaku", 0755, out_error);
     }
     int status = make_dir(plan->dir, geteuid() == 0 ? 0711 : 0700, out_error);
@@ -96,6 +105,7 @@ static int choose_places(const struct instance_plan *plan, struct instance *out,
     out->config_path = xasprintf("%s/hikyaku.conf", out->dir);
     out->data_dir = xasprintf("%s/data", out->dir);
     out->run_dir = xasprintf("%s/run", out->dir);
+    out->tls_dir = xasprintf("%s/tls", out->dir);
     if (!value_is_path(str_from_c(out->dir)) || strlen(out->run_dir) > RUN_DIR_MAX_CHARS)
         return fail(out_error, CLI_FAILED,
                     "%s is too long or too strange a path for sockets; take one of at most %d "
@@ -140,6 +150,44 @@ static void put_listen(struct buf *out, const char *address, int port, bool is_l
                is_last ? "" : ", ");
 }
 
+/* One setting of where to listen, at the port with the plan's offset. */
+static void put_listeners(struct buf *out, const struct instance_plan *plan, const char *name,
+                          int port)
+{
+    buf_printf(out, "    %s = [ ", name);
+    port += plan->port_offset;
+    if (plan->address != NULL) {
+        put_listen(out, plan->address, port, true);
+    } else {
+        put_listen(out, "0.0.0.0", port, false);
+        put_listen(out, "::", port, true);
+    }
+    buf_put_c(out, " ];\n");
+}
+
+static void put_listen_section(struct buf *out, const struct instance_plan *plan)
+{
+    buf_put_c(out, "listen {\n    # Where other mail servers deliver.\n");
+    put_listeners(out, plan, "smtp", SMTP_PORT);
+    buf_put_c(out, "    # Where users give mail to be sent: encrypted by STARTTLS, and from the\n"
+                   "    # first byte.\n");
+    put_listeners(out, plan, "submission", SUBMISSION_PORT);
+    put_listeners(out, plan, "submissions", SUBMISSIONS_PORT);
+    buf_put_c(out, "}\n\n");
+}
+
+static void put_certificate(struct buf *out, const struct instance_plan *plan,
+                            const struct instance *instance)
+{
+    buf_printf(out,
+               "# Made by init and signed by the server itself: mail programs will ask about it.\n"
+               "# With one by certbot: folder = \"/etc/letsencrypt/live/%s\"\n"
+               "certificate \"own\" {\n    folder = ",
+               plan->hostname);
+    value_format_quoted(str_from_c(instance->tls_dir), out);
+    buf_put_c(out, ";\n}\n\n");
+}
+
 /* Where several instances may be, each has a spool of its own. */
 static void put_submit(struct buf *out, const char *dir)
 {
@@ -154,8 +202,6 @@ static void put_submit(struct buf *out, const char *dir)
 void instance_put_config(struct buf *out, const struct instance_plan *plan,
                          const struct instance *instance)
 {
-    int port = SMTP_PORT + plan->port_offset;
-
     buf_put_c(out, "# Hikyaku mail server; every setting is explained in hikyaku.conf(5) and by\n"
                    "# \"hikyaku config help\". Domains, accounts and aliases are not here: see\n"
                    "# \"hikyaku account --help\".\n\n"
@@ -176,14 +222,8 @@ void instance_put_config(struct buf *out, const struct instance_plan *plan,
     buf_put_c(out, "}\n\n");
     if (instance->dir != NULL)
         put_submit(out, instance->dir);
-    buf_put_c(out, "listen {\n    # Where other mail servers deliver.\n    smtp = [ ");
-    if (plan->address != NULL) {
-        put_listen(out, plan->address, port, true);
-    } else {
-        put_listen(out, "0.0.0.0", port, false);
-        put_listen(out, "::", port, true);
-    }
-    buf_put_c(out, " ];\n}\n\n");
+    put_listen_section(out, plan);
+    put_certificate(out, plan, instance);
     settings_print_include(out);
 }
 
@@ -241,6 +281,8 @@ static int fill(const struct instance_plan *plan, const struct instance *out, co
     if (status == CLI_DONE)
         status = make_dir(out->run_dir, 0755, out_error);
     if (status == CLI_DONE)
+        status = own_certificate_make(out->tls_dir, plan->hostname, out_error);
+    if (status == CLI_DONE)
         status = write_config(plan, out, tmp_path, &settings, out_error);
     if (status == CLI_DONE)
         status = add_domain(settings, out->domain, out_error);
@@ -282,5 +324,6 @@ void instance_done(struct instance *instance)
     free(instance->config_path);
     free(instance->data_dir);
     free(instance->run_dir);
+    free(instance->tls_dir);
     free(instance->user);
 }

@@ -24,6 +24,7 @@ struct instance {
     char *config_path;
     char *data_dir;
     char *run_dir;
+    char *tls_dir;     /* with the server's own certificate and key */
     char *user;        /* whom the data belongs to, when made by root */
     struct str domain; /* A-labels, in `storage` */
     char storage[256];

@@ -118,6 +118,7 @@ struct settings {
     char *server_run_dir;
     char *server_user;
     int server_inbound_workers;
+    int server_access_workers;
     int server_node;
     int64_t server_drain_timeout; /* ms */
 
@@ -202,6 +203,7 @@ struct settings {
 
     int submission_check_sender; /* enum settings_check_sender */
     bool submission_show_client;
+    bool submission_plaintext_on_loopback;
     int submission_messages_per_minute; /* of an account, as those below; 0: not limited */
     int submission_recipients_per_day;
     int submission_new_recipients_per_day;

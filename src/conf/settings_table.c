@@ -77,6 +77,8 @@ static const struct setting table[] = {
      .min = 1, .max = 24,
      .help = "How many processes receive mail. About one for each processor core that may be busy "
              "with it."},
+    {FIELD(server, access_workers), .type = SETTING_INT, .text_default = "2", .min = 1, .max = 4,
+     .help = "How many processes serve users who have to log in."},
     {FIELD(server, node), .type = SETTING_INT, .text_default = "0", .min = 0, .max = 63,
      .help = "The number of this machine where several share one store: each needs its own, so "
              "that identifiers never meet."},
@@ -364,6 +366,10 @@ static const struct setting table[] = {
      .min = 0, .max = 1,
      .help = "Whether the Received field of a user's mail names the address of his computer. It "
              "tells every recipient where he is. The trace has it in any case."},
+    {FIELD(submission, plaintext_on_loopback), .type = SETTING_BOOL, .text_default = "no",
+     .min = 0, .max = 1,
+     .help = "Whether programs on this machine, which connect over the loopback interface, may log "
+             "in by a password without encryption."},
     {FIELD(submission, messages_per_minute), .type = SETTING_INT, .text_default = "60",
      .min = 0, .max = 100000,
      .help = "Messages that one account may send in a minute; more are put off. 0 sets no limit."},

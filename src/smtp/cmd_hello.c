@@ -43,6 +43,22 @@ struct reply smtp_cmd_helo(struct smtp_session *s, struct str args)
     return reply_of(250, "", s->policy->settings->server_hostname);
 }
 
+/* Who has logged in needs no more of it (RFC 4954 section 4). */
+static void put_auth(const struct smtp_session *s, struct buf *out)
+{
+    size_t before = out->len;
+
+    if (s->login.account != 0)
+        return;
+    buf_put_c(out, "AUTH ");
+    size_t begin = out->len;
+    smtp_auth_put_mechanisms(s, out);
+    if (out->len == begin)
+        buf_cut(out, before);
+    else
+        buf_put_c(out, "\n");
+}
+
 /* BINARYMIME is not offered: a text without lines could be neither read by IMAP clients nor passed
  * on to most servers unchanged. LIMITS is RFC 9422. */
 static void put_extensions(const struct smtp_session *s, struct buf *out)
@@ -53,6 +69,7 @@ static void put_extensions(const struct smtp_session *s, struct buf *out)
                (unsigned long long)settings->smtp_max_message_size);
     if (s->tls != NULL && !s->is_secure)
         buf_put_c(out, "STARTTLS\n");
+    put_auth(s, out);
     buf_printf(out, "ENHANCEDSTATUSCODES\nLIMITS RCPTMAX=%d MAILMAX=%d\nHELP",
                (int)smtp_max_recipients(s), settings->smtp_max_transactions);
 }

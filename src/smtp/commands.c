@@ -12,6 +12,7 @@ static const struct smtp_command commands[] = {
     /* BDAT looks for itself: its chunk must be read even when it is refused. */
     {"BDAT", 0, smtp_cmd_bdat},
     {"STARTTLS", SMTP_NEEDS_HELLO | SMTP_TAKES_NO_ARGS, smtp_cmd_starttls},
+    {"AUTH", SMTP_NEEDS_HELLO, smtp_cmd_auth},
     {"RSET", SMTP_TAKES_NO_ARGS, smtp_cmd_rset},
     {"NOOP", 0, smtp_cmd_noop},
     {"VRFY", 0, smtp_cmd_vrfy},

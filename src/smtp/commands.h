@@ -34,4 +34,4 @@ smtp_command_fn smtp_cmd_mail, smtp_cmd_rcpt;
 smtp_command_fn smtp_cmd_data, smtp_cmd_bdat;
 smtp_command_fn smtp_cmd_rset, smtp_cmd_noop, smtp_cmd_vrfy, smtp_cmd_expn, smtp_cmd_help,
     smtp_cmd_quit;
-smtp_command_fn smtp_cmd_starttls;
+smtp_command_fn smtp_cmd_starttls, smtp_cmd_auth;

@@ -244,6 +244,14 @@ static bool is_idle(const struct smtp_session *s)
     return !s->transaction.has_mail && stream_pending(s->stream).len == 0;
 }
 
+/* An initial response may be long (RFC 4954 section 4). */
+static size_t max_line_bytes(const struct smtp_session *s)
+{
+    size_t max = (size_t)s->policy->settings->smtp_max_command_length;
+
+    return s->auth.backend != NULL ? MAX(max, (size_t)SMTP_AUTH_LINE_MAX_BYTES) : max;
+}
+
 /* Reads a command and answers it. Yields. */
 static struct reply serve_command(struct smtp_session *s, const char **out_stage)
 {
@@ -254,7 +262,7 @@ static struct reply serve_command(struct smtp_session *s, const char **out_stage
     if (*s->is_draining && is_idle(s))
         return smtp_explain_read(s, -EINTR);
     fiber_set_interruptible(is_idle(s));
-    int r = smtp_read_line(s, (size_t)settings->smtp_max_command_length, &line);
+    int r = smtp_read_line(s, max_line_bytes(s), &line);
     fiber_set_interruptible(false);
     if (r < 0)
         return smtp_explain_read(s, r);
@@ -310,6 +318,7 @@ static void init_session(struct smtp_session *s, const struct smtp_session_confi
                                .is_submission = config->is_submission,
                                .tls = config->tls,
                                .is_secure = config->is_secure,
+                               .auth = config->auth,
                                .id = config->backend->make_id(config->backend->arg)};
     ip_print(&config->peer, s->peer_text);
     ip_print(&config->local, s->local_text);

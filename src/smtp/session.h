@@ -15,6 +15,7 @@
 #include "mail/address.h"
 #include "mail/mime.h"
 #include "rt/stream.h"
+#include "smtp/auth.h"
 #include "smtp/backend.h"
 #include "smtp/data_scan.h"
 #include "smtp/header_filter.h"
@@ -90,8 +91,9 @@ struct smtp_session {
     char peer_text[IP_TEXT_BYTES];
     char local_text[IP_TEXT_BYTES];
     uint64_t id;
-    bool is_submission;     /* mail from users, not from strangers */
-    bool is_secure;         /* TLS */
+    bool is_submission; /* mail from users, not from strangers */
+    bool is_secure;     /* TLS */
+    struct smtp_auth auth;
     struct tls_server *tls; /* for STARTTLS; NULL: not offered */
     bool may_relay;
     bool has_ended;
@@ -116,6 +118,7 @@ struct smtp_session_config {
     bool is_submission;
     struct tls_server *tls; /* for STARTTLS; NULL: not offered. It must outlive the session */
     bool is_secure;         /* the stream is encrypted already */
+    struct smtp_auth auth;
     const bool *is_draining;
 };
 

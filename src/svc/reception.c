@@ -1,6 +1,8 @@
 /* SMTP sessions of a worker: see reception.h. */
 #include "svc/reception.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -52,6 +54,21 @@ static bool may_begin(struct reception *r, struct stream *stream, const struct i
     }
 }
 
+/* TLS from the first byte (RFC 8314 section 3.3). Yields. */
+static bool is_ready(struct stream *stream, const struct ip_addr *peer,
+                     const struct smtp_session_config *config)
+{
+    char peer_text[IP_TEXT_BYTES];
+
+    if (!config->is_secure)
+        return true;
+    int r = config->tls != NULL ? tls_accept(stream, config->tls) : -ENOENT;
+    if (r < 0)
+        LOG(LOG_INFO, "smtp.tls-failed", LOG_C("peer", ip_print(peer, peer_text)), LOG_ERR(r),
+            LOG_C("why", config->tls != NULL ? tls_error(stream) : "there is no certificate"));
+    return r == 0;
+}
+
 void reception_serve(struct reception *r, struct stream *stream, const struct accepted *from,
                      const struct smtp_session_config *config)
 {
@@ -59,13 +76,17 @@ void reception_serve(struct reception *r, struct stream *stream, const struct ac
     if (!may_begin(r, stream, &from->peer))
         return;
     struct smtp_policy *policy = smtp_policy_ref(r->policy);
+    struct tls_server *tls = tls_server_ref(r->tls.server);
     struct smtp_session_config all = *config;
     all.backend = &r->backend.smtp;
     all.policy = policy;
     all.stream = stream;
     all.peer = from->peer;
     all.local = from->local;
-    smtp_session_run(&all);
+    all.tls = tls;
+    if (is_ready(stream, &from->peer, &all))
+        smtp_session_run(&all);
+    tls_server_unref(tls);
     smtp_policy_unref(policy);
     /* Before the lingering close: whoever sees the end of one session may begin the next. */
     store_backend_close_session(&r->backend, &from->peer);

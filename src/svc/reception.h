@@ -27,7 +27,7 @@ void reception_init(struct reception *r, const char *process, struct settings *s
 void reception_done(struct reception *r);
 /* Settings for new sessions; taken over. */
 void reception_take_settings(struct reception *r, struct settings *settings);
-/* Serves one connection; `config` brings what the worker decides, the rest is filled in here.
- * Yields. */
+/* Serves one connection; `config` brings what the worker decides, the rest is filled in here. With
+ * config->is_secure TLS comes before the greeting. Yields. */
 void reception_serve(struct reception *r, struct stream *stream, const struct accepted *from,
                      const struct smtp_session_config *config);

@@ -26,6 +26,7 @@ static const char *find_unchangeable(const struct settings *new)
         {"server.run_dir", strcmp(old->server_run_dir, new->server_run_dir) != 0},
         {"server.user", strcmp(old->server_user, new->server_user) != 0},
         {"server.inbound_workers", old->server_inbound_workers != new->server_inbound_workers},
+        {"server.access_workers", old->server_access_workers != new->server_access_workers},
         {"server.node", old->server_node != new->server_node},
         {"resolver.trust_anchor_file",
          strcmp(old->resolver_trust_anchor_file, new->resolver_trust_anchor_file) != 0},

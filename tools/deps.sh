@@ -16,6 +16,7 @@ build    pkg-config          finds the libraries
 build    gcc                 C17 compiler
 build    libc6-dev           headers of libc
 build    libunbound-dev      asking and validating the DNS
+build    ca-certificates     authorities that other servers' certificates are verified with
 build    dns-root-data       the root's trust anchor, for DNSSEC
 build    libsqlite3-dev      rows: accounts, mailboxes, queue, trace
 build    libsodium-dev       password hashing (argon2id)

@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/local_store.h"
+#include "cli/own_certificate.h"
 #include "cli/text.h"
 #include "store/wire.h"
 
@@ -158,6 +159,8 @@ int cmd_backup(struct cli *cli)
     if (file_sync_parent(path) < 0)
         return cli_fail("%s was written, but its folder cannot be made durable", path);
     print_facts(path, &facts);
+    (void)printf("Keys and passwords that the settings name are not in it: keep copies of those "
+                 "files.\n");
     return CLI_DONE;
 }
 
@@ -310,6 +313,8 @@ int cmd_restore(struct cli *cli)
         status = prove(cli->settings);
     if (status == CLI_DONE)
         status = give_away(cli->settings);
+    if (status == CLI_DONE)
+        status = own_certificate_replace(cli->settings, cli->config_path);
     if (status == CLI_DONE)
         (void)printf("%s is restored%s\n", cli->settings->server_data_dir,
                      dir != NULL ? "; server.data_dir must name it" : "");

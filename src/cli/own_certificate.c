@@ -2,6 +2,7 @@
 #include "cli/own_certificate.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 #include "cli/cli.h"
 #include "cli/files.h"
 #include "rt/tls.h"
+
+enum { ERROR_MAX_BYTES = 4096 };
 
 static int fail(struct buf *out_error, const char *path, int error)
 {
@@ -55,4 +58,66 @@ int own_certificate_make(const char *folder, const char *hostname, struct buf *o
     int r = file_make_dirs(folder, 0700);
     return r < 0 ? fail(out_error, folder, r)
                  : write_files(chain_path, key_path, hostname, out_error);
+}
+
+static void note_missing(const char *section, const char *name, const char *path)
+{
+    if (access(path, F_OK) < 0)
+        (void)printf("note: %s \"%s\" needs %s, which is not here: keys and passwords are not in "
+                     "backups\n",
+                     section, name, path);
+}
+
+/* Beside the configuration, as init lays it out. */
+static bool is_own_folder(const char *folder, const char *config_path)
+{
+    struct str dir = str_sub(str_from_c(config_path), 0,
+                             (size_t)MAX(str_rfind(str_from_c(config_path), '/'), (ptrdiff_t)0));
+    CLEANUP(cleanup_free) char *own = xasprintf("%.*s/tls", STR_ARG(dir));
+
+    return strcmp(folder, own) == 0;
+}
+
+static int replace_certificate(const struct settings *settings,
+                               const struct settings_certificate *c, const char *config_path)
+{
+    CLEANUP(cleanup_free) char *chain_path = xasprintf("%s/fullchain.pem", c->folder);
+    struct buf error;
+    int status = CLI_DONE;
+
+    if (c->folder[0] == '\0') {
+        note_missing("certificate", c->name, c->chain_file);
+        note_missing("certificate", c->name, c->key_file);
+        return CLI_DONE;
+    }
+    if (!is_own_folder(c->folder, config_path)) {
+        note_missing("certificate", c->name, chain_path);
+        return CLI_DONE;
+    }
+    if (access(chain_path, F_OK) == 0)
+        return CLI_DONE;
+    buf_init(&error, ERROR_MAX_BYTES);
+    status = own_certificate_make(c->folder, settings->server_hostname, &error);
+    if (status == CLI_DONE)
+        (void)printf("note: %s has a new self-signed certificate: keys are not in backups\n",
+                     c->folder);
+    else
+        status = cli_fail("%s", buf_c_str(&error));
+    buf_done(&error);
+    return status;
+}
+
+int own_certificate_replace(const struct settings *settings, const char *config_path)
+{
+    for (size_t i = 0; i < settings->certificate_count; i++) {
+        int status = replace_certificate(settings, &settings->certificates[i], config_path);
+        if (status != CLI_DONE)
+            return status;
+    }
+    for (size_t i = 0; i < settings->route_count; i++) {
+        const struct settings_route *route = &settings->routes[i];
+        if (route->password_file[0] != '\0')
+            note_missing("route", route->name, route->password_file);
+    }
+    return CLI_DONE;
 }

@@ -76,7 +76,7 @@ void reception_serve(struct reception *r, struct stream *stream, const struct ac
     if (!may_begin(r, stream, &from->peer))
         return;
     struct smtp_policy *policy = smtp_policy_ref(r->policy);
-    struct tls_server *tls = tls_server_ref(r->tls.server);
+    struct tls_server *tls = tls_server_ref(r->tls.server); /* which a renewal may replace */
     struct smtp_session_config all = *config;
     all.backend = &r->backend.smtp;
     all.policy = policy;

@@ -211,6 +211,8 @@ struct settings {
     char *submit_spool_dir; /* "": off */
     struct settings_list submit_trusted_users;
     struct settings_list submit_senders; /* value_parse_sender() takes each apart */
+    int64_t submit_max_hold;             /* ms; 0: mail is never held */
+    int64_t submit_min_deliver_by;       /* ms */
     char *submit_domain;                 /* "": server_hostname */
 
     struct settings_route *routes; /* in the order of the file; NULL when there is none */

@@ -392,6 +392,14 @@ static const struct setting table[] = {
      .text_default = "", .min = 0, .max = 1024,
      .help = "Addresses that a system user may write as, beside LOGIN@submit.domain: one item for "
              "each pair."},
+    {FIELD(submit, max_hold), .type = SETTING_DURATION, .text_default = "30d",
+     .min = 0, .max = TEN_YEARS_MS,
+     .help = "How long users may let a mail wait before it is sent (hikyaku send --at, "
+             "FUTURERELEASE). With 0 they may not."},
+    {FIELD(submit, min_deliver_by), .type = SETTING_DURATION, .text_default = "1min",
+     .min = SECOND_MS, .max = DAY_MS,
+     .help = "The shortest time within which users may ask for a mail to be delivered or returned "
+             "(hikyaku send --by --return, DELIVERBY)."},
     {FIELD(submit, domain), .type = SETTING_STRING, .form = &form_optional_hostname,
      .text_default = "", .min = 0, .max = VALUE_HOSTNAME_MAX_CHARS,
      .help = "What is put behind names without a domain, in mail of programs on this machine; "

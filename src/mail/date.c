@@ -235,6 +235,63 @@ int date_parse_asctime(struct str text, struct date *out)
     return finish(&c, &civil, out);
 }
 
+/* Exactly so many digits. */
+static unsigned take_digits(struct cursor *c, size_t count)
+{
+    struct str digits = cursor_take(c, count);
+    uint64_t value = 0;
+
+    if (str_to_u64(digits, UINT16_MAX, &value) < 0)
+        cursor_fail(c);
+    return (unsigned)value;
+}
+
+static void expect_either(struct cursor *c, char upper, char lower)
+{
+    if (!cursor_take_if(c, lower))
+        cursor_expect(c, upper);
+}
+
+/* "Z", or hours and minutes with a sign. */
+static void take_offset(struct cursor *c, int *out_minutes)
+{
+    bool is_west = cursor_peek(c) == '-';
+
+    if (cursor_peek(c) != '+' && !is_west) {
+        expect_either(c, 'Z', 'z');
+        return;
+    }
+    (void)cursor_next(c);
+    unsigned hours = take_digits(c, 2);
+    cursor_expect(c, ':');
+    unsigned minutes = take_digits(c, 2);
+    if (hours > 23 || minutes > 59)
+        cursor_fail(c);
+    *out_minutes = (int)(hours * 60 + minutes) * (is_west ? -1 : 1);
+}
+
+int date_parse_rfc3339(struct str text, struct date *out)
+{
+    struct cursor c = cursor_from(text);
+    struct civil civil = {.year = 0};
+
+    civil.year = take_digits(&c, 4);
+    cursor_expect(&c, '-');
+    civil.month = take_digits(&c, 2);
+    cursor_expect(&c, '-');
+    civil.day = take_digits(&c, 2);
+    expect_either(&c, 'T', 't');
+    civil.hour = take_digits(&c, 2);
+    cursor_expect(&c, ':');
+    civil.minute = take_digits(&c, 2);
+    cursor_expect(&c, ':');
+    civil.second = take_digits(&c, 2);
+    if (cursor_take_if(&c, '.') && cursor_take_while(&c, ascii_is_digit).len == 0)
+        return -EBADMSG;
+    take_offset(&c, &civil.zone_minutes);
+    return finish(&c, &civil, out);
+}
+
 int date_parse_mbox_line(struct str line, struct date *out)
 {
     struct cursor c = cursor_from(line);

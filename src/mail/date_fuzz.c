@@ -22,6 +22,9 @@ static void check_date(const struct date *date)
     ASSERT(strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S +0000", &tm) > 0);
     ASSERT(date_parse(str_from_c(text), &again) == 0);
     ASSERT(again.real_ms == date->real_ms && again.zone_minutes == 0);
+    ASSERT(strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0);
+    ASSERT(date_parse_rfc3339(str_from_c(text), &again) == 0);
+    ASSERT(again.real_ms == date->real_ms);
     ASSERT(strftime(text, sizeof(text), "From a b %a %b %e %H:%M:%S %Y", &tm) > 0);
     ASSERT(date_parse_mbox_line(str_from_c(text), &again) == 0);
     ASSERT(again.real_ms == date->real_ms);
@@ -37,6 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     if (date_parse_asctime(text, &date) == 0)
         check_date(&date);
     if (date_parse_mbox_line(text, &date) == 0)
+        check_date(&date);
+    if (date_parse_rfc3339(text, &date) == 0)
         check_date(&date);
     return 0;
 }

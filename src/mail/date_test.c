@@ -100,6 +100,46 @@ static void what_names_no_instant_is_refused(void **state)
     }
 }
 
+static void rfc3339_dates_are_read(void **state)
+{
+    static const struct date_case cases[] = {
+        {"1970-01-01T00:00:01Z", 1, 0},
+        {"1997-11-21t09:55:06z", 880106106, 0},
+        {"1997-11-21T09:55:06.999Z", 880106106, 0},
+        {"1997-11-21T18:55:06+09:00", 880106106, 540},
+        {"1997-11-21T03:55:06-06:00", 880106106, -360},
+        {"2000-02-29T00:00:00Z", 951782400, 0},
+        {"1990-12-31T23:59:60Z", 662688000, 0},
+    };
+    static const char *const wrong[] = {
+        "",
+        "1997-11-21",
+        "1997-11-21 09:55:06Z",
+        "1997-11-21T09:55Z",
+        "1997-11-21T09:55:06",
+        "1997-11-21T09:55:06.Z",
+        "1997-11-21T9:55:06Z",
+        "97-11-21T09:55:06Z",
+        "1997-13-21T09:55:06Z",
+        "1997-02-29T09:55:06Z",
+        "1997-11-21T24:00:00Z",
+        "1997-11-21T09:55:61Z",
+        "1997-11-21T09:55:06+0900",
+        "1997-11-21T09:55:06+24:00",
+        "1997-11-21T09:55:06+09:60",
+        "1997-11-21T09:55:06Z ",
+        "+997-11-21T09:55:06Z",
+    };
+    struct date date;
+    (void)state;
+
+    check_cases(date_parse_rfc3339, cases, ARRAY_LEN(cases));
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        if (date_parse_rfc3339(str_from_c(wrong[i]), &date) != -EBADMSG)
+            fail_msg("accepted: %s", wrong[i]);
+    }
+}
+
 static void mbox_lines_end_in_an_asctime_date(void **state)
 {
     static const struct date_case lines[] = {
@@ -133,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(date_fields_of_all_ages_are_read),
         cmocka_unit_test(what_names_no_instant_is_refused),
+        cmocka_unit_test(rfc3339_dates_are_read),
         cmocka_unit_test(mbox_lines_end_in_an_asctime_date),
     };
 

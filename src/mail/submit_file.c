@@ -40,6 +40,9 @@ void submit_file_put(struct buf *out, const struct submit_envelope *envelope)
     put_line(out, "name", envelope->full_name);
     put_line(out, "envid", envelope->envid);
     put_line(out, "ret", envelope->ret);
+    put_line(out, "hold-until", envelope->hold_until);
+    put_line(out, "by", envelope->by);
+    put_line(out, "priority", envelope->priority);
     for (size_t i = 0; i < envelope->recipient_count; i++) {
         const struct submit_recipient *to = &envelope->recipients[i];
         buf_printf(out, "to %u ", to->notify);
@@ -98,6 +101,18 @@ static bool take_text(struct str *field, struct str value)
     return is_first && submit_file_may_hold(value);
 }
 
+/* Each becomes a parameter of SMTP: a space would begin another one. */
+static bool take_time_field(struct submit_envelope *out, struct str word, struct str value)
+{
+    if (str_find(value, ' ') >= 0)
+        return false;
+    if (str_eq_c(word, "hold-until"))
+        return take_text(&out->hold_until, value);
+    if (str_eq_c(word, "by"))
+        return take_text(&out->by, value);
+    return str_eq_c(word, "priority") && take_text(&out->priority, value);
+}
+
 static bool take_field(struct submit_envelope *out, struct str line)
 {
     struct str word, value;
@@ -112,7 +127,7 @@ static bool take_field(struct submit_envelope *out, struct str line)
         return take_text(&out->envid, value);
     if (str_eq_c(word, "ret"))
         return take_text(&out->ret, value);
-    return false;
+    return take_time_field(out, word, value);
 }
 
 int submit_file_parse(struct str file, struct arena *arena, struct submit_envelope *out,

@@ -8,7 +8,8 @@
  *
  * Written by `sendmail` and `hikyaku send`, read by the process that picks mail up, for which it is
  * a stranger's text: bounds are checked, unknown words are refused, nothing in it proves anything.
- * Who sends is not in the file: its owner is who sends. Values of RFC 3461 are checked later.
+ * Who sends is not in the file: its owner is who sends. Values of SMTP parameters are checked
+ * later.
  */
 #pragma once
 
@@ -40,6 +41,9 @@ struct submit_envelope {
     struct str full_name; /* for a From field that has to be made; UTF-8, may be empty */
     struct str envid;     /* xtext, or empty */
     struct str ret;       /* "full", "hdrs" or empty */
+    /* Values of HOLDUNTIL, BY (its seconds count from the time of the file) and MT-PRIORITY, or
+     * empty; without spaces. */
+    struct str hold_until, by, priority;
     const struct submit_recipient *recipients;
     size_t recipient_count;
 };

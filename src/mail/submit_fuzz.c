@@ -17,7 +17,8 @@ enum { FUZZ_OUT_BYTES = 64 * 1024 * 1024, FUZZ_FILE_ARENA_BYTES = 1024 * 1024 };
 static bool is_text(const struct submit_envelope *e)
 {
     bool is_good = submit_file_may_hold(e->sender) && submit_file_may_hold(e->full_name) &&
-                   submit_file_may_hold(e->envid) && submit_file_may_hold(e->ret);
+                   submit_file_may_hold(e->envid) && submit_file_may_hold(e->ret) &&
+                   str_find(e->by, ' ') < 0 && str_find(e->priority, ' ') < 0;
 
     for (size_t i = 0; i < e->recipient_count; i++)
         is_good = is_good && submit_file_may_hold(e->recipients[i].address) &&
@@ -41,6 +42,7 @@ static struct str check_file(struct str file)
     submit_file_put(&out, &e);
     ASSERT(submit_file_parse(buf_str(&out), &arena, &again, &retaken) == 0);
     ASSERT(retaken == out.len && again.recipient_count == e.recipient_count);
+    ASSERT(str_eq(again.by, e.by) && str_eq(again.hold_until, e.hold_until));
     ASSERT(again.has_sender == e.has_sender && str_eq(again.sender, e.sender));
     return str_sub(file, taken, file.len);
 }

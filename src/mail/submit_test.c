@@ -223,6 +223,9 @@ static void an_envelope_is_read_as_it_was_written(void **state)
                                 .full_name = STR("飛脚 太郎"),
                                 .envid = STR("e"),
                                 .ret = STR("hdrs"),
+                                .hold_until = STR("2026-11-21T09:30:00Z"),
+                                .by = STR("3600;R"),
+                                .priority = STR("-3"),
                                 .recipients = to,
                                 .recipient_count = 2},
                            again;
@@ -239,7 +242,8 @@ static void an_envelope_is_read_as_it_was_written(void **state)
     assert_int_equal(bytes, len);
     assert_true(again.has_sender && again.sender.len == 0);
     assert_true(str_eq(again.full_name, e.full_name) && str_eq(again.envid, e.envid));
-    assert_true(str_eq(again.ret, e.ret));
+    assert_true(str_eq(again.ret, e.ret) && str_eq(again.hold_until, e.hold_until));
+    assert_true(str_eq(again.by, e.by) && str_eq(again.priority, e.priority));
     assert_int_equal(again.recipient_count, 2);
     assert_true(str_eq(again.recipients[1].address, to[1].address));
     assert_true(str_eq(again.recipients[1].orcpt, to[1].orcpt));
@@ -269,6 +273,8 @@ static void other_files_are_refused(void **state)
         "hikyaku-mail 1\nfrom a\nfrom b\nto 0 - a@b\n\n",
         "hikyaku-mail 1\nwhat else\nto 0 - a@b\n\n",
         "hikyaku-mail 1\nname\nto 0 - a@b\n\n",
+        "hikyaku-mail 1\nby 1;R MT-PRIORITY=9\nto 0 - a@b\n\n",
+        "hikyaku-mail 1\npriority 1\npriority 2\nto 0 - a@b\n\n",
         "hikyaku-mail 1\r\nto 0 - a@b\r\n\r\n",
     };
     struct submit_envelope e;

@@ -36,7 +36,8 @@ static void check_mail(const struct smtp_client_message *m, unsigned extensions)
     arena_init(&arena, ARENA_BYTES);
     smtp_command_put_mail(m, extensions, &line);
     struct str text = params_of(&line, "MAIL FROM:<", m->sender);
-    enum smtp_params_error error = smtp_params_parse_mail(text, &arena, &params, &keyword);
+    enum smtp_params_error error =
+        smtp_params_parse_mail(text, SMTP_OFFER_ALL, &arena, &params, &keyword);
     /* An ENVID that is no xtext is passed on for the server to judge. */
     if (error != SMTP_PARAMS_OK) {
         ASSERT(str_eq_nocase(keyword, STR("ENVID")));

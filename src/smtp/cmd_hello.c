@@ -1,9 +1,11 @@
 /* HELO and EHLO (RFC 5321 section 4.1.1.1), with the list of extensions. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "mail/address.h"
 #include "smtp/commands.h"
+#include "smtp/schedule.h"
 
 enum { EHLO_MAX_BYTES = 4096 };
 
@@ -70,21 +72,22 @@ static void put_extensions(const struct smtp_session *s, struct buf *out)
     if (s->tls != NULL && !s->is_secure)
         buf_put_c(out, "STARTTLS\n");
     put_auth(s, out);
-    buf_printf(out, "ENHANCEDSTATUSCODES\nLIMITS RCPTMAX=%d MAILMAX=%d\nHELP",
+    buf_printf(out, "ENHANCEDSTATUSCODES\nLIMITS RCPTMAX=%d MAILMAX=%d",
                (int)smtp_max_recipients(s), settings->smtp_max_transactions);
+    smtp_put_offers(settings, smtp_offers(settings, s->is_submission, s->is_secure),
+                    clock_real_ms(), out);
+    buf_put_c(out, "\nHELP");
 }
 
 struct reply smtp_cmd_ehlo(struct smtp_session *s, struct str args)
 {
     struct reply refusal = begin_session(s, args, true);
-    struct buf text;
+    CLEANUP(buf_done) struct buf text;
 
+    buf_init(&text, EHLO_MAX_BYTES);
     if (refusal.code != 0)
         return refusal;
-    buf_init(&text, EHLO_MAX_BYTES);
     buf_printf(&text, "%s greets you", s->policy->settings->server_hostname);
     put_extensions(s, &text);
-    struct reply reply = reply_of(250, "", arena_str(&s->command_arena, buf_str(&text)).ptr);
-    buf_done(&text);
-    return reply;
+    return reply_of(250, "", arena_str(&s->command_arena, buf_str(&text)).ptr);
 }

@@ -1,9 +1,11 @@
 /* MAIL and RCPT: the envelope (RFC 5321 sections 4.1.1.2 and 4.1.1.3), and who may send where. */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "conf/route.h"
 #include "smtp/commands.h"
+#include "smtp/schedule.h"
 
 static struct reply explain_address(struct smtp_session *s, enum address_error e, const char *what,
                                     bool is_sender)
@@ -25,8 +27,10 @@ static struct reply explain_params(struct smtp_session *s, enum smtp_params_erro
         return reply_printf(&s->command_arena, 501, "5.5.4", "Parameter %.*s is given twice",
                             STR_ARG(keyword));
     default:
-        return reply_printf(&s->command_arena, 501, "5.5.4", "Bad parameter %.*s",
-                            STR_ARG(keyword));
+        /* RFC 6710 section 4.1 names a status of its own. */
+        return reply_printf(&s->command_arena, 501,
+                            str_eq_nocase(keyword, STR("MT-PRIORITY")) ? "5.5.2" : "5.5.4",
+                            "Bad parameter %.*s", STR_ARG(keyword));
     }
 }
 
@@ -77,6 +81,7 @@ static void keep_sender(struct smtp_transaction *t, const struct address *sender
     t->params = *params;
     t->params.envid = keep(&t->arena, params->envid);
     t->params.envid_raw = keep(&t->arena, params->envid_raw);
+    t->params.hold_value = keep(&t->arena, params->hold_value);
 }
 
 static void keep_recipient(struct smtp_transaction *t, const struct smtp_recipient *to)
@@ -104,7 +109,7 @@ static struct reply check_mail_params(struct smtp_session *s, const struct smtp_
         return reply_printf(&s->command_arena, 552, "5.3.4",
                             "The message is too big: at most %llu bytes are taken",
                             (unsigned long long)settings->smtp_max_message_size);
-    return reply_of(0, "", "");
+    return smtp_check_times(settings, p, clock_real_ms(), &s->command_arena);
 }
 
 /* The parameters are known only after the path, but SMTPUTF8 decides how the path is read. */
@@ -118,6 +123,7 @@ static struct reply parse_mail(struct smtp_session *s, struct str args, struct a
 {
     struct cursor c = cursor_from(args);
     struct str keyword;
+    unsigned offers = smtp_offers(s->policy->settings, s->is_submission, s->is_secure);
     unsigned flags = ADDRESS_MAY_BE_NULL | (mentions_smtputf8(args) ? ADDRESS_MAY_BE_UTF8 : 0);
 
     if (!take_keyword(&c, STR("FROM:")))
@@ -126,7 +132,7 @@ static struct reply parse_mail(struct smtp_session *s, struct str args, struct a
     if (e != ADDRESS_OK)
         return explain_address(s, e, "sender address", true);
     enum smtp_params_error p =
-        smtp_params_parse_mail(cursor_rest(&c), &s->command_arena, params, &keyword);
+        smtp_params_parse_mail(cursor_rest(&c), offers, &s->command_arena, params, &keyword);
     if (p != SMTP_PARAMS_OK)
         return explain_params(s, p, keyword);
     if (!s->is_extended && cursor_left(&c) > 0)

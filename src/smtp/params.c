@@ -8,6 +8,7 @@
 
 #include "base/cursor.h"
 #include "base/utf8.h"
+#include "mail/date.h"
 
 enum param_command { PARAM_OF_MAIL, PARAM_OF_RCPT };
 
@@ -18,12 +19,14 @@ struct param_target {
     struct arena *arena;
     struct smtp_mail_params *mail;
     struct smtp_rcpt_params *rcpt;
+    unsigned offers;
 };
 
 struct param_def {
     const char *keyword;
     enum param_command command;
     enum param_value value;
+    unsigned offer; /* enum smtp_offer bit that it needs; 0: it is everybody's */
     bool (*handle)(struct param_target *target, struct str value);
 };
 
@@ -247,20 +250,102 @@ static bool handle_orcpt(struct param_target *target, struct str value)
     return smtp_xtext_decode(addr, NULL, NULL);
 }
 
+/* future-release-integer of RFC 4865 section 4. */
+static bool handle_holdfor(struct param_target *target, struct str value)
+{
+    struct smtp_mail_params *mail = target->mail;
+    uint64_t seconds = 0;
+
+    if (mail->hold != SMTP_HOLD_NONE || value.ptr[0] == '0' ||
+        str_to_u64(value, SMTP_SECONDS_MAX, &seconds) < 0)
+        return false;
+    mail->hold = SMTP_HOLD_FOR;
+    mail->hold_value = value;
+    mail->hold_s = (int64_t)seconds;
+    return true;
+}
+
+/* date-time of RFC 3339, as erratum 2040 has it. */
+static bool handle_holduntil(struct param_target *target, struct str value)
+{
+    struct smtp_mail_params *mail = target->mail;
+    struct date date;
+
+    if (mail->hold != SMTP_HOLD_NONE || value.len > SMTP_DATE_TIME_MAX_BYTES ||
+        date_parse_rfc3339(value, &date) < 0)
+        return false;
+    mail->hold = SMTP_HOLD_UNTIL;
+    mail->hold_value = value;
+    mail->hold_until_ms = date.real_ms;
+    return true;
+}
+
+/* by-value of RFC 2852 section 3: by-time ";" by-mode [by-trace]. */
+static bool handle_by(struct param_target *target, struct str value)
+{
+    static const struct param_choice modes[] = {
+        {"N", SMTP_BY_NOTIFY},
+        {"R", SMTP_BY_RETURN},
+    };
+    struct smtp_mail_params *mail = target->mail;
+    struct cursor c = cursor_from(value);
+    unsigned mode = SMTP_BY_NONE;
+    uint64_t seconds = 0;
+
+    bool is_over = cursor_peek(&c) == '-';
+    if (is_over || cursor_peek(&c) == '+')
+        (void)cursor_next(&c);
+    struct str digits = cursor_take_while(&c, ascii_is_digit);
+    cursor_expect(&c, ';');
+    if (!find_choice(cursor_take(&c, 1), modes, ARRAY_LEN(modes), &mode) ||
+        str_to_u64(digits, SMTP_SECONDS_MAX, &seconds) < 0)
+        return false;
+    mail->by = (enum smtp_by)mode;
+    mail->by_s = is_over ? -(int64_t)seconds : (int64_t)seconds;
+    mail->by_has_trace = cursor_take_if_nocase(&c, STR("T"));
+    return cursor_finish(&c) == 0 && (mode != SMTP_BY_RETURN || mail->by_s > 0);
+}
+
+/* priority-value of RFC 6710 section 7. */
+static bool handle_mt_priority(struct param_target *target, struct str value)
+{
+    bool is_negative = value.ptr[0] == '-';
+    struct str digit = str_sub(value, is_negative ? 1 : 0, value.len);
+
+    if (digit.len != 1 || !ascii_is_digit(digit.ptr[0]) || (is_negative && digit.ptr[0] == '0'))
+        return false;
+    int priority = digit.ptr[0] - '0';
+    target->mail->has_priority = true;
+    target->mail->priority = (int8_t)(is_negative ? -priority : priority);
+    return true;
+}
+
+static bool handle_requiretls(struct param_target *target, struct str value UNUSED)
+{
+    target->mail->is_requiretls = true;
+    return true;
+}
+
 static const struct param_def param_defs[] = {
-    {"SIZE", PARAM_OF_MAIL, PARAM_WITH_VALUE, handle_size},
-    {"BODY", PARAM_OF_MAIL, PARAM_WITH_VALUE, handle_body},
-    {"SMTPUTF8", PARAM_OF_MAIL, PARAM_WITHOUT_VALUE, handle_smtputf8},
-    {"RET", PARAM_OF_MAIL, PARAM_WITH_VALUE, handle_ret},
-    {"ENVID", PARAM_OF_MAIL, PARAM_WITH_VALUE, handle_envid},
-    {"NOTIFY", PARAM_OF_RCPT, PARAM_WITH_VALUE, handle_notify},
-    {"ORCPT", PARAM_OF_RCPT, PARAM_WITH_VALUE, handle_orcpt},
+    {"SIZE", PARAM_OF_MAIL, PARAM_WITH_VALUE, 0, handle_size},
+    {"BODY", PARAM_OF_MAIL, PARAM_WITH_VALUE, 0, handle_body},
+    {"SMTPUTF8", PARAM_OF_MAIL, PARAM_WITHOUT_VALUE, 0, handle_smtputf8},
+    {"RET", PARAM_OF_MAIL, PARAM_WITH_VALUE, 0, handle_ret},
+    {"ENVID", PARAM_OF_MAIL, PARAM_WITH_VALUE, 0, handle_envid},
+    {"HOLDFOR", PARAM_OF_MAIL, PARAM_WITH_VALUE, SMTP_OFFER_HOLD, handle_holdfor},
+    {"HOLDUNTIL", PARAM_OF_MAIL, PARAM_WITH_VALUE, SMTP_OFFER_HOLD, handle_holduntil},
+    {"BY", PARAM_OF_MAIL, PARAM_WITH_VALUE, SMTP_OFFER_BY, handle_by},
+    {"MT-PRIORITY", PARAM_OF_MAIL, PARAM_WITH_VALUE, SMTP_OFFER_PRIORITY, handle_mt_priority},
+    {"REQUIRETLS", PARAM_OF_MAIL, PARAM_WITHOUT_VALUE, SMTP_OFFER_REQUIRETLS, handle_requiretls},
+    {"NOTIFY", PARAM_OF_RCPT, PARAM_WITH_VALUE, 0, handle_notify},
+    {"ORCPT", PARAM_OF_RCPT, PARAM_WITH_VALUE, 0, handle_orcpt},
 };
 
-static const struct param_def *find_def(enum param_command command, struct str keyword)
+static const struct param_def *find_def(enum param_command command, unsigned offers,
+                                        struct str keyword)
 {
     for (size_t i = 0; i < ARRAY_LEN(param_defs); i++) {
-        if (param_defs[i].command == command &&
+        if (param_defs[i].command == command && (param_defs[i].offer & ~offers) == 0 &&
             str_eq_nocase(keyword, str_from_c(param_defs[i].keyword)))
             return &param_defs[i];
     }
@@ -305,7 +390,7 @@ static bool take_param(struct cursor *c, struct param_text *out)
 static enum smtp_params_error apply(const struct param_text *param, enum param_command command,
                                     struct param_target *target, unsigned *seen)
 {
-    const struct param_def *def = find_def(command, param->keyword);
+    const struct param_def *def = find_def(command, target->offers, param->keyword);
 
     if (def == NULL)
         return SMTP_PARAMS_UNKNOWN;
@@ -342,10 +427,10 @@ static enum smtp_params_error parse(struct str text, enum param_command command,
     return SMTP_PARAMS_OK;
 }
 
-enum smtp_params_error smtp_params_parse_mail(struct str text, struct arena *arena,
+enum smtp_params_error smtp_params_parse_mail(struct str text, unsigned offers, struct arena *arena,
                                               struct smtp_mail_params *out, struct str *out_keyword)
 {
-    struct param_target target = {.arena = arena, .mail = out};
+    struct param_target target = {.arena = arena, .mail = out, .offers = offers};
 
     *out = (struct smtp_mail_params){.has_size = false};
     return parse(text, PARAM_OF_MAIL, &target, out_keyword);

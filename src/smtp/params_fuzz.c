@@ -20,15 +20,29 @@ static void check_keyword(enum smtp_params_error error, struct str text, struct 
         ASSERT(ascii_is_alnum(keyword.ptr[i]) || keyword.ptr[i] == '-');
 }
 
+static void check_times(const struct smtp_mail_params *mail)
+{
+    ASSERT((mail->hold == SMTP_HOLD_NONE) == (mail->hold_value.ptr == NULL));
+    ASSERT(mail->hold != SMTP_HOLD_FOR || (mail->hold_s > 0 && mail->hold_s <= SMTP_SECONDS_MAX));
+    ASSERT(mail->hold_until_ms % 1000 == 0);
+    ASSERT(mail->by_s >= -SMTP_SECONDS_MAX && mail->by_s <= SMTP_SECONDS_MAX);
+    ASSERT(mail->by != SMTP_BY_RETURN || mail->by_s > 0);
+    ASSERT(mail->by != SMTP_BY_NONE || (mail->by_s == 0 && !mail->by_has_trace));
+    ASSERT(mail->priority >= -9 && mail->priority <= 9 &&
+           (mail->has_priority || mail->priority == 0));
+}
+
 static void check_mail(struct str text, struct arena *arena)
 {
     struct smtp_mail_params mail;
     struct str keyword;
-    enum smtp_params_error error = smtp_params_parse_mail(text, arena, &mail, &keyword);
+    enum smtp_params_error error =
+        smtp_params_parse_mail(text, SMTP_OFFER_ALL, arena, &mail, &keyword);
 
     check_keyword(error, text, keyword);
     if (error != SMTP_PARAMS_OK)
         return;
+    check_times(&mail);
     ASSERT(mail.envid_raw.len <= SMTP_ENVID_MAX_BYTES && mail.envid.len <= mail.envid_raw.len);
     ASSERT((mail.envid_raw.ptr == NULL) == (mail.envid.ptr == NULL));
     ASSERT(mail.envid.ptr != NULL || mail.envid.len == 0);

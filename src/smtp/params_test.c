@@ -35,7 +35,8 @@ static struct smtp_mail_params mail_of(const char *text)
     struct smtp_mail_params mail;
     struct str keyword;
 
-    if (smtp_params_parse_mail(str_from_c(text), &arena, &mail, &keyword) != SMTP_PARAMS_OK)
+    if (smtp_params_parse_mail(str_from_c(text), SMTP_OFFER_ALL, &arena, &mail, &keyword) !=
+        SMTP_PARAMS_OK)
         fail_msg("refused: %s", text);
     assert_int_equal(keyword.len, 0);
     return mail;
@@ -72,6 +73,57 @@ static void mail_parameters_are_read(void **state)
     assert_true(mail_of(" SIZE=0").has_size);
     assert_true(mail_of(" SIZE=18446744073709551615").size_bytes == UINT64_MAX);
     assert_true(mail_of(" SIZE=99999999999999999999").size_bytes == UINT64_MAX);
+}
+
+static void times_and_priorities_are_read(void **state)
+{
+    (void)state;
+    struct smtp_mail_params p = mail_of(" SIZE=1");
+
+    assert_true(p.hold == SMTP_HOLD_NONE && p.by == SMTP_BY_NONE);
+    assert_false(p.has_priority || p.is_requiretls);
+    assert_null(p.hold_value.ptr);
+    p = mail_of(" holdfor=86400 BY=120;RT MT-PRIORITY=-4 requiretls");
+    assert_true(p.hold == SMTP_HOLD_FOR && p.hold_s == 86400);
+    assert_true(str_eq_c(p.hold_value, "86400"));
+    assert_true(p.by == SMTP_BY_RETURN && p.by_has_trace && p.by_s == 120);
+    assert_true(p.has_priority && p.priority == -4 && p.is_requiretls);
+    p = mail_of(" HOLDUNTIL=2026-11-21T18:30:00+09:00");
+    assert_true(p.hold == SMTP_HOLD_UNTIL && p.hold_until_ms == INT64_C(1795253400000));
+    assert_true(str_eq_c(p.hold_value, "2026-11-21T18:30:00+09:00"));
+    assert_true(mail_of(" HOLDFOR=999999999").hold_s == 999999999);
+    p = mail_of(" BY=-20;n");
+    assert_true(p.by == SMTP_BY_NOTIFY && !p.by_has_trace && p.by_s == -20);
+    assert_true(mail_of(" BY=+0;Nt").by_has_trace);
+    assert_true(mail_of(" BY=999999999;R").by_s == 999999999);
+    assert_int_equal(mail_of(" MT-PRIORITY=9").priority, 9);
+    assert_true(mail_of(" MT-PRIORITY=0").has_priority);
+}
+
+static void what_is_not_offered_is_unknown(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned offer;
+    } cases[] = {
+        {" HOLDFOR=1", SMTP_OFFER_HOLD},
+        {" HOLDUNTIL=2026-11-21T18:30:00Z", SMTP_OFFER_HOLD},
+        {" BY=1;R", SMTP_OFFER_BY},
+        {" MT-PRIORITY=1", SMTP_OFFER_PRIORITY},
+        {" REQUIRETLS", SMTP_OFFER_REQUIRETLS},
+        {" BY=nonsense", 0},
+    };
+    struct smtp_mail_params mail;
+    struct str keyword;
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str text = str_from_c(cases[i].text);
+        assert_int_equal(
+            smtp_params_parse_mail(text, cases[i].offer != 0 ? SMTP_OFFER_ALL & ~cases[i].offer : 0,
+                                   &arena, &mail, &keyword),
+            SMTP_PARAMS_UNKNOWN);
+    }
 }
 
 static void rcpt_parameters_are_read(void **state)
@@ -117,6 +169,35 @@ static void wrong_mail_parameters_are_told_apart_and_named(void **state)
         {" SIZE=1\tBODY=7BIT", SMTP_PARAMS_BAD_SYNTAX, "SIZE"},
         {" SIZE=1;BODY", SMTP_PARAMS_BAD_SYNTAX, "SIZE"},
         {" X=\xff", SMTP_PARAMS_BAD_SYNTAX, "X"},
+        {" HOLDFOR=0", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
+        {" HOLDFOR=010", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
+        {" HOLDFOR=1000000000", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
+        {" HOLDFOR=-5", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
+        {" HOLDFOR=2h", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
+        {" HOLDFOR", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
+        {" HOLDFOR=1 HOLDFOR=1", SMTP_PARAMS_DUPLICATE, "HOLDFOR"},
+        {" HOLDFOR=1 HOLDUNTIL=2026-11-21T18:30:00Z", SMTP_PARAMS_BAD_SYNTAX, "HOLDUNTIL"},
+        {" HOLDUNTIL=2026-11-21T18:30:00Z HOLDFOR=1", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
+        {" HOLDUNTIL=2026-11-21", SMTP_PARAMS_BAD_SYNTAX, "HOLDUNTIL"},
+        {" HOLDUNTIL=2026-11-21T18:30:00.00000000000000000000000Z", SMTP_PARAMS_BAD_SYNTAX,
+         "HOLDUNTIL"},
+        {" BY=10", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=10;", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=10;X", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=10;RTT", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=10;TR", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=;R", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=0;R", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=-1;R", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=1000000000;N", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" BY=--1;N", SMTP_PARAMS_BAD_SYNTAX, "BY"},
+        {" MT-PRIORITY=10", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
+        {" MT-PRIORITY=-10", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
+        {" MT-PRIORITY=+1", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
+        {" MT-PRIORITY=-0", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
+        {" MT-PRIORITY=-", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
+        {" MT-PRIORITY=1 MT-PRIORITY=1", SMTP_PARAMS_DUPLICATE, "MT-PRIORITY"},
+        {" REQUIRETLS=yes", SMTP_PARAMS_BAD_SYNTAX, "REQUIRETLS"},
         {" =1", SMTP_PARAMS_BAD_SYNTAX, ""},
         {" -X=1", SMTP_PARAMS_BAD_SYNTAX, "-X"},
         {"SIZE=1", SMTP_PARAMS_BAD_SYNTAX, ""},
@@ -127,8 +208,8 @@ static void wrong_mail_parameters_are_told_apart_and_named(void **state)
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        enum smtp_params_error error =
-            smtp_params_parse_mail(str_from_c(cases[i].text), &arena, &mail, &keyword);
+        enum smtp_params_error error = smtp_params_parse_mail(
+            str_from_c(cases[i].text), SMTP_OFFER_ALL, &arena, &mail, &keyword);
         if (error != cases[i].error || !str_eq_c(keyword, cases[i].keyword))
             fail_msg("%s: %d, %.*s", cases[i].text, error, STR_ARG(keyword));
     }
@@ -191,7 +272,7 @@ static enum smtp_params_error filled(const char *head, size_t fill, bool is_mail
     memcpy(text, head, head_len);
     memset(text + head_len, 'x', fill);
     struct str all = str_from_mem(text, head_len + fill);
-    return is_mail ? smtp_params_parse_mail(all, &arena, &mail, &keyword)
+    return is_mail ? smtp_params_parse_mail(all, 0, &arena, &mail, &keyword)
                    : smtp_params_parse_rcpt(all, &rcpt, &keyword);
 }
 
@@ -208,6 +289,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mail_parameters_are_read),
+        cmocka_unit_test(times_and_priorities_are_read),
+        cmocka_unit_test(what_is_not_offered_is_unknown),
         cmocka_unit_test(rcpt_parameters_are_read),
         cmocka_unit_test(wrong_mail_parameters_are_told_apart_and_named),
         cmocka_unit_test(wrong_rcpt_parameters_are_told_apart_and_named),

@@ -74,5 +74,8 @@ void smtp_put_received(const struct smtp_session *s, struct buf *out)
         address_print(&t->recipients->address, out);
         buf_put_c(out, ">");
     }
+    /* RFC 6710 section 4.1. */
+    if (t->params.has_priority)
+        buf_printf(out, "\r\n\tPRIORITY %d", t->params.priority);
     buf_printf(out, ";\r\n\t%s\r\n", clock_format_mail(t->intake.received_ms, date));
 }

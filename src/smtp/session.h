@@ -35,7 +35,7 @@ enum {
     SMTP_KEPT_RECIPIENT_BYTES = SMTP_KEPT_ADDRESS_BYTES + SMTP_ORCPT_MAX_BYTES +
                                 sizeof(struct smtp_recipient) + 3 * SMTP_KEPT_ROUNDING_BYTES,
     SMTP_TRANSACTION_ARENA_BYTES = SMTP_KEPT_ADDRESS_BYTES + 2 * SMTP_ENVID_MAX_BYTES +
-                                   2 * SMTP_KEPT_ROUNDING_BYTES +
+                                   SMTP_DATE_TIME_MAX_BYTES + 3 * SMTP_KEPT_ROUNDING_BYTES +
                                    SMTP_RECIPIENTS_MAX * SMTP_KEPT_RECIPIENT_BYTES,
     SMTP_TRACED_REFUSALS_MAX = 50,     /* of one session */
     SMTP_EXCESS_RECIPIENTS_MAX = 1000, /* refusals of one session beyond smtp.max_recipients */

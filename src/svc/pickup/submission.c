@@ -21,6 +21,7 @@
 #include "mail/submit_file.h"
 #include "smtp/data_scan.h"
 #include "svc/pickup/notice.h"
+#include "svc/pickup/parameters.h"
 
 enum {
     READ_BYTES = 64 * 1024,
@@ -300,22 +301,24 @@ static int take_recipient(struct submission *s, const struct submit_recipient *w
     return 0;
 }
 
-static void take_mail_params(struct submission *s, const struct submit_envelope *e)
+/* 0, or -EPERM when it was said why not. */
+static int take_mail_params(struct submission *s, const struct submit_envelope *e)
 {
-    struct str keyword;
-    struct str text = str_from_c(
-        arena_printf(&s->arena, "%s%.*s%s%.*s", e->ret.len > 0 ? " RET=" : "", STR_ARG(e->ret),
-                     e->envid.len > 0 ? " ENVID=" : "", STR_ARG(e->envid)));
+    int64_t left_ms = (int64_t)s->st.st_mtim.tv_sec * 1000;
+    struct reply refusal = parameters_take(e, s->settings, left_ms, &s->arena, &s->params);
 
-    if (smtp_params_parse_mail(text, &s->arena, &s->params, &keyword) != SMTP_PARAMS_OK)
-        s->params = (struct smtp_mail_params){.has_size = false};
+    if (refusal.code == 0)
+        return 0;
+    say(s, STR(""), "%s %s", refusal.enhanced, refusal.text);
+    return -EPERM;
 }
 
 /* Yields. 0; -EPERM when it was said why not; other negative errno. */
 static int take_envelope(struct submission *s, const struct submit_envelope *e)
 {
-    take_mail_params(s, e);
-    int r = take_sender(s, e);
+    int r = take_mail_params(s, e);
+    if (r == 0)
+        r = take_sender(s, e);
     s->params.is_smtputf8 |= s->sender.is_utf8;
     for (size_t i = 0; r == 0 && i < e->recipient_count; i++)
         r = take_recipient(s, &e->recipients[i]);

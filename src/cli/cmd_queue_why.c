@@ -20,7 +20,7 @@ enum {
     DESTINATIONS_MAX = 1000,
     SUPPRESSED_SHOWN_MAX = 5,
     TEXT_MAX_BYTES = 16 * 1024,
-    STATES = QUEUE_DONE + 1,
+    STATES = QUEUE_STATES,
 };
 
 struct answer {

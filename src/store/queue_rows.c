@@ -90,6 +90,70 @@ bool queue_wants_report(struct str sender, unsigned flags, unsigned notify,
             (report == QUEUE_REPORT_DELAYED ? DELIVER_NOTIFY_DELAY : DELIVER_NOTIFY_FAILURE)) != 0;
 }
 
+bool queue_wants_by_report(struct str sender, unsigned notify)
+{
+    return sender.len > 0 && (notify & DELIVER_NOTIFY_NEVER) == 0;
+}
+
+void queue_count_times(const struct settings *settings, struct str sender, int64_t from_ms,
+                       struct queue_times *io_times)
+{
+    int64_t lifetime_ms =
+        sender.len == 0 ? settings->queue_notice_lifetime : settings->queue_lifetime;
+    bool may_warn = sender.len > 0 && settings->queue_warn_after > 0 &&
+                    settings->queue_warn_after < lifetime_ms;
+
+    io_times->warn_ms = may_warn ? from_ms + settings->queue_warn_after : 0;
+    io_times->expires_ms = from_ms + lifetime_ms;
+}
+
+static int64_t earlier(int64_t a_ms, int64_t b_ms)
+{
+    return b_ms != 0 && b_ms < a_ms ? b_ms : a_ms;
+}
+
+int64_t queue_next_alarm(const struct queue_times *times)
+{
+    int64_t next_ms = earlier(times->expires_ms, times->warn_ms);
+
+    return earlier(earlier(next_ms, times->by_ms), times->release_ms);
+}
+
+static int read_times(struct job *job, uint64_t id, struct queue_times *out)
+{
+    struct db_stmt *stmt =
+        db_query(job->db,
+                 "SELECT warn, expires, deliver_by, by_mode, CASE WHEN release_at <> 0 THEN"
+                 " (SELECT MIN(due) FROM recipient WHERE queue = ?1 AND state = 5) ELSE 0 END"
+                 " FROM queue WHERE id = ?1",
+                 DB_INT(id));
+    int r = db_step(stmt);
+
+    if (r > 0) {
+        int64_t by = db_column_int(stmt, 3);
+        bool is_told = by == 0 || (by & QUEUE_BY_TOLD) != 0;
+        *out = (struct queue_times){.warn_ms = db_column_int(stmt, 0),
+                                    .expires_ms = db_column_int(stmt, 1),
+                                    .by_ms = is_told ? 0 : db_column_int(stmt, 2),
+                                    .release_ms = db_column_int(stmt, 4)};
+    }
+    db_reset(stmt);
+    return r;
+}
+
+int queue_set_alarm(struct job *job, uint64_t id, int64_t not_before_ms)
+{
+    struct queue_times times;
+
+    int r = read_times(job, id, &times);
+    if (r <= 0)
+        return r;
+    int64_t rows = db_run(job->db, "UPDATE queue SET alarm = ?2 WHERE id = ?1", DB_INT(id),
+                          DB_INT(MAX(queue_next_alarm(&times), not_before_ms)));
+    job->wakes_queue |= rows > 0;
+    return rows < 0 ? (int)rows : 0;
+}
+
 int queue_remove_recipient(struct job *job, uint64_t message, uint32_t n)
 {
     int64_t rows = db_run(job->db, "DELETE FROM recipient WHERE queue = ?1 AND n = ?2",
@@ -120,7 +184,7 @@ int queue_remove_if_empty(struct job *job, uint64_t message, bool *out_gone)
     return store_body_unref(job, body, 1);
 }
 
-int queue_count_states(struct db *db, struct str destination, int64_t out_counts[QUEUE_DONE + 1])
+int queue_count_states(struct db *db, struct str destination, int64_t out_counts[QUEUE_STATES])
 {
     static const char of_all[] = "SELECT state, COUNT(*) FROM recipient GROUP BY state";
     static const char of_one[] = "SELECT state, COUNT(*) FROM recipient WHERE destination = ?1"
@@ -129,10 +193,10 @@ int queue_count_states(struct db *db, struct str destination, int64_t out_counts
         destination.len > 0 ? db_query(db, of_one, DB_TEXT(destination)) : db_query(db, of_all);
     int r;
 
-    memset(out_counts, 0, (QUEUE_DONE + 1) * sizeof(out_counts[0]));
+    memset(out_counts, 0, QUEUE_STATES * sizeof(out_counts[0]));
     while ((r = db_step(stmt)) > 0) {
         int64_t state = db_column_int(stmt, 0);
-        if (state >= 0 && state <= QUEUE_DONE)
+        if (state >= 0 && state < QUEUE_STATES)
             out_counts[state] = db_column_int(stmt, 1);
     }
     return r;

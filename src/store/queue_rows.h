@@ -39,6 +39,30 @@ int64_t queue_pause_ms(const struct settings *settings, uint32_t failures);
 bool queue_wants_report(struct str sender, unsigned flags, unsigned notify,
                         enum queue_report report);
 
+/* Whether a sender who gave BY hears of what it brought about: RFC 2852 section 4.1.4.2. */
+bool queue_wants_by_report(struct str sender, unsigned notify);
+
+/* Why mail is late in the eyes of its sender (RFC 2852); notices know it by "deliver-by". */
+#define QUEUE_BY_TEXT "the deliver-by time that the sender asked for has passed"
+
+/* When something is due about a message as a whole, real time; 0: not, or not any more. */
+struct queue_times {
+    int64_t release_ms; /* of its recipients that are scheduled, the first */
+    int64_t by_ms;      /* what its sender asked for with BY */
+    int64_t warn_ms;
+    int64_t expires_ms;
+};
+/* Sets the warning and the end of a message that may go from `from_ms` on. */
+void queue_count_times(const struct settings *settings, struct str sender, int64_t from_ms,
+                       struct queue_times *io_times);
+/* The first of them. */
+int64_t queue_next_alarm(const struct queue_times *times);
+/* Sets the message's alarm to the first of the times in its rows, but not before this one. 0 or
+ * negative errno. */
+MUST_CHECK int queue_set_alarm(struct job *job, uint64_t id, int64_t not_before_ms);
+/* In queue.by_mode beside enum deliver_by: its sender was told that its time is over. */
+enum { QUEUE_BY_TOLD = 8 };
+
 /* Removes the recipient's row. */
 MUST_CHECK int queue_remove_recipient(struct job *job, uint64_t message, uint32_t n);
 /* Removes the message if it has no recipients left; *out_gone says so. */
@@ -47,7 +71,7 @@ MUST_CHECK int queue_remove_if_empty(struct job *job, uint64_t message, bool *ou
 /* How many recipients of the destination (empty: of all) are in each state, by reading the rows.
  * Also for reader threads. */
 MUST_CHECK int queue_count_states(struct db *db, struct str destination,
-                                  int64_t out_counts[QUEUE_DONE + 1]);
+                                  int64_t out_counts[QUEUE_STATES]);
 
 /* A failure for good of this address counts towards its suppression; a success forgets it. */
 MUST_CHECK int suppression_count(struct store *store, struct job *job, struct str address,

@@ -60,6 +60,9 @@ void queue_put_message(struct buf *out, const struct queue_message *m)
     buf_put_lp(out, m->envid);
     buf_put_u8(out, m->ret);
     buf_put_u8(out, m->flags);
+    buf_put_u8(out, (uint8_t)m->priority);
+    buf_put_u8(out, m->by);
+    put_i64(out, m->deliver_by_ms);
     put_i64(out, m->created_ms);
     put_i64(out, m->expires_ms);
     buf_put_u64(out, m->bytes);
@@ -81,6 +84,9 @@ static void get_message(struct cursor *c, struct arena *arena, struct queue_mess
     out->envid = cursor_lp(c);
     out->ret = cursor_u8(c);
     out->flags = cursor_u8(c);
+    out->priority = (int8_t)cursor_u8(c);
+    out->by = cursor_u8(c);
+    out->deliver_by_ms = get_i64(c);
     out->created_ms = get_i64(c);
     out->expires_ms = get_i64(c);
     out->bytes = cursor_u64(c);
@@ -162,6 +168,7 @@ void queue_put_result(struct buf *out, const struct queue_result *r)
     buf_put_lp(out, r->tls);
     buf_put_lp(out, r->tried);
     buf_put_u8(out, r->knows_dsn);
+    buf_put_u8(out, r->knows_deliver_by);
     buf_put_u32(out, (uint32_t)r->count);
     for (size_t i = 0; i < r->count; i++) {
         const struct queue_result_recipient *to = &r->recipients[i];
@@ -183,6 +190,7 @@ int queue_get_result(struct cursor *c, struct arena *arena, struct queue_result 
     out->tls = cursor_lp(c);
     out->tried = cursor_lp(c);
     out->knows_dsn = cursor_u8(c) != 0;
+    out->knows_deliver_by = cursor_u8(c) != 0;
     out->count = get_count(c, QUEUE_BATCH_RECIPIENTS_MAX);
     out->recipients = arena_alloc(arena, (out->count + 1) * sizeof(out->recipients[0]));
     for (size_t i = 0; i < out->count; i++) {
@@ -230,8 +238,12 @@ void queue_put_report(struct buf *out, const struct queue_report_message *m)
     buf_put_lp(out, m->sender);
     buf_put_lp(out, m->language);
     buf_put_lp(out, m->envid);
+    buf_put_lp(out, m->release_request);
     buf_put_u8(out, m->ret);
     buf_put_u8(out, m->flags);
+    buf_put_u8(out, (uint8_t)m->priority);
+    buf_put_u8(out, m->by);
+    put_i64(out, m->deliver_by_ms);
     put_i64(out, m->created_ms);
     put_i64(out, m->expires_ms);
     buf_put_u64(out, m->bytes);
@@ -260,8 +272,12 @@ int queue_next_report(struct cursor *c, struct arena *arena, struct queue_report
     out->sender = cursor_lp(c);
     out->language = cursor_lp(c);
     out->envid = cursor_lp(c);
+    out->release_request = cursor_lp(c);
     out->ret = cursor_u8(c);
     out->flags = cursor_u8(c);
+    out->priority = (int8_t)cursor_u8(c);
+    out->by = cursor_u8(c);
+    out->deliver_by_ms = get_i64(c);
     out->created_ms = get_i64(c);
     out->expires_ms = get_i64(c);
     out->bytes = cursor_u64(c);
@@ -332,6 +348,9 @@ void queue_put_row(struct buf *out, const struct queue_row *row)
     put_i64(out, row->destination_due_ms);
     buf_put_u32(out, row->destination_failures);
     put_row_text(out, row->destination_why);
+    put_i64(out, row->release_ms);
+    put_i64(out, row->deliver_by_ms);
+    buf_put_u8(out, row->by);
 }
 
 int queue_next_row(struct cursor *c, struct queue_row *out)
@@ -361,5 +380,8 @@ int queue_next_row(struct cursor *c, struct queue_row *out)
     out->destination_due_ms = get_i64(c);
     out->destination_failures = cursor_u32(c);
     out->destination_why = cursor_lp(c);
+    out->release_ms = get_i64(c);
+    out->deliver_by_ms = get_i64(c);
+    out->by = cursor_u8(c);
     return cursor_status(c) < 0 ? -EBADMSG : 1;
 }

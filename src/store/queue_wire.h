@@ -33,7 +33,14 @@ enum queue_state {
     QUEUE_LEASED = 2,   /* in the hands of the outbound worker */
     QUEUE_HELD = 3,     /* until an administrator releases it */
     QUEUE_DONE = 4,     /* decided; the row waits for its report to be written */
+    /* Not before the time its sender asked for, or until an administrator releases it
+     * (QUEUE_NO_TIME). Where it leads is looked up when it is released: so it may be for a mailbox
+     * here, and its destination is only the domain. */
+    QUEUE_SCHEDULED = 5,
+    QUEUE_STATES, /* how many there are */
 };
+/* `due` of what is scheduled and was held by an administrator. */
+#define QUEUE_NO_TIME INT64_MAX
 
 /* What the sender is still to be told about a recipient. */
 enum queue_report {
@@ -63,6 +70,7 @@ enum queue_action {
     QUEUE_ACT_RELEASE = 3,
     QUEUE_ACT_DROP = 4,   /* forgotten without a word */
     QUEUE_ACT_BOUNCE = 5, /* returned to its sender */
+    QUEUE_ACT_CANCEL = 6, /* forgotten, if it is scheduled */
 };
 
 /* queue.open: u32 how many, -> this. */
@@ -95,7 +103,10 @@ struct queue_message {
     struct str sender; /* printed; empty: null */
     struct str envid;
     uint8_t ret;
-    uint8_t flags; /* enum deliver_flags */
+    uint8_t flags;         /* enum deliver_flags */
+    int8_t priority;       /* what its sender asked for, with DELIVER_HAS_PRIORITY */
+    uint8_t by;            /* enum deliver_by bits (store/wire.h); 0: deliver_by_ms is none */
+    int64_t deliver_by_ms; /* real time */
     int64_t created_ms, expires_ms;
     uint64_t bytes;  /* of the text as it is relayed */
     struct str text; /* all of it, or empty: to be had by queue.read */
@@ -133,12 +144,13 @@ struct queue_result_recipient {
 /* queue.result: what became of one transaction. -> nothing */
 struct queue_result {
     uint64_t message;
-    int64_t at_ms;    /* real time of the attempt's begin */
-    struct str host;  /* name of the server */
-    struct str ip;    /* its address */
-    struct str tls;   /* "none" until there is TLS */
-    struct str tried; /* what failed before, for the trace */
-    bool knows_dsn;   /* the server tells about success itself (RFC 3461 section 5.2.2) */
+    int64_t at_ms;         /* real time of the attempt's begin */
+    struct str host;       /* name of the server */
+    struct str ip;         /* its address */
+    struct str tls;        /* "none" until there is TLS */
+    struct str tried;      /* what failed before, for the trace */
+    bool knows_deliver_by; /* the server offers DELIVERBY (RFC 2852) */
+    bool knows_dsn;        /* the server tells about success itself (RFC 3461 section 5.2.2) */
     struct queue_result_recipient *recipients;
     size_t count;
 };
@@ -173,8 +185,12 @@ struct queue_report_message {
     struct str sender;   /* empty: one of our own notices has failed */
     struct str language; /* of the sender's account: "", "en", "ja" */
     struct str envid;
+    struct str release_request; /* as in struct deliver_request */
     uint8_t ret;
     uint8_t flags;
+    int8_t priority;
+    uint8_t by; /* enum deliver_by bits */
+    int64_t deliver_by_ms;
     int64_t created_ms, expires_ms;
     uint64_t bytes;
     struct queue_report_recipient *recipients;
@@ -213,6 +229,9 @@ struct queue_row {
     int64_t destination_due_ms;
     uint32_t destination_failures;
     struct str destination_why;
+    int64_t release_ms; /* what its sender asked for, also when it is over; 0: nothing */
+    int64_t deliver_by_ms;
+    uint8_t by; /* enum deliver_by bits */
 };
 /* At most QUEUE_ROW_MAX_BYTES, whatever the texts are. */
 void queue_put_row(struct buf *out, const struct queue_row *row);
@@ -222,11 +241,11 @@ MUST_CHECK int queue_next_row(struct cursor *c, struct queue_row *out);
 /* queue.act: u8 action, filter -> u32 rows changed, u8 more, u64 after_id, u32 after_n (continue
  * with these).
  * queue.why: lp domain -> u32 destinations, each: lp name, u8 state, u64 due_ms, u32 failures, u64
- * since_ms, u64 last_attempt_ms, lp status, lp why, then 5 times u64 recipients by enum
+ * since_ms, u64 last_attempt_ms, lp status, lp why, then QUEUE_STATES times u64 recipients by enum
  * queue_state, then u32 replies, each: u64 how many of the newest QUEUE_WHY_SAMPLE, u64
- * next_due_ms, lp status, lp remote, lp reply. queue.stats: -> u64 messages, 5 times u64 recipients
- * by state, u64 oldest_ms (0: none), then the destinations with most recipients: u32 count, each:
- * lp name, u8 state, u64 due_ms, u32 failures, lp why, u64 recipients. suppression.list: lp after,
- * u32 rows -> each: lp address, u32 failures, u8 is_active, u64 first, last, expires, lp reply.
- * suppression.remove: lp address ("" for all) -> u32 removed. */
+ * next_due_ms, lp status, lp remote, lp reply. queue.stats: -> u64 messages, QUEUE_STATES times u64
+ * recipients by state, u64 oldest_ms (0: none), then the destinations with most recipients: u32
+ * count, each: lp name, u8 state, u64 due_ms, u32 failures, lp why, u64 recipients.
+ * suppression.list: lp after, u32 rows -> each: lp address, u32 failures, u8 is_active, u64 first,
+ * last, expires, lp reply. suppression.remove: lp address ("" for all) -> u32 removed. */
 enum { QUEUE_WHY_SAMPLE = 2000, QUEUE_WHY_REPLIES_MAX = 10, QUEUE_STATS_DESTINATIONS = 20 };

@@ -113,6 +113,18 @@ static const char *const main_steps[] = {
     "CREATE TABLE correspondent(account BIGINT NOT NULL, recipient BIGINT NOT NULL,"
     " last INTEGER NOT NULL, PRIMARY KEY(account, recipient)) WITHOUT ROWID;"
     "CREATE INDEX correspondent_last ON correspondent(last);",
+
+    /* 6: mail for later and mail that is urgent. warn: when its sender is told of a delay (0: was
+     * done, or never); release_at: when it may go (0: at once), as release_request asked for;
+     * deliver_by, by_mode: enum queue_by. queue.alarm is the first of these times and expires.
+     * next_n: the number of its next recipient, which no other has had. */
+    "ALTER TABLE queue ADD COLUMN warn BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN release_at BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN release_request TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE queue ADD COLUMN deliver_by BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN by_mode INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE queue ADD COLUMN next_n INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE queue SET warn = alarm WHERE alarm < expires;",
 };
 
 static const char *const trace_steps[] = {

@@ -252,6 +252,14 @@ static int drop_body(struct job *job, int64_t body, int64_t segment, int64_t byt
     return rows < 0 ? (int)rows : note_freed(job, segment, body_record_bytes(bytes));
 }
 
+int store_body_ref(struct job *job, int64_t body, int64_t count)
+{
+    int64_t rows = db_run(job->db, "UPDATE body SET refs = refs + ?2 WHERE id = ?1", DB_INT(body),
+                          DB_INT(count));
+
+    return rows < 0 ? (int)rows : 0;
+}
+
 int store_body_unref(struct job *job, int64_t body, int64_t count)
 {
     struct db_stmt *stmt =

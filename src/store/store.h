@@ -94,6 +94,8 @@ struct store_body {
     int64_t refs;
 };
 MUST_CHECK int store_body_add(struct store *s, struct job *job, const struct store_body *body);
+/* Adds `count` uses of a body. From a write handler. 0 or negative errno. */
+MUST_CHECK int store_body_ref(struct job *job, int64_t body, int64_t count);
 /* Gives up `count` uses of a body; the last use drops its row and its bytes. From a write handler.
  */
 MUST_CHECK int store_body_unref(struct job *job, int64_t body, int64_t count);

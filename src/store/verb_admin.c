@@ -47,9 +47,10 @@ static int put_query(struct job *job, const char *key, const char *sql)
 
 static int put_queue_states(struct job *job)
 {
-    static const char *const keys[QUEUE_DONE + 1] = {
-        "queued_ready", "queued_deferred", "queued_sending", "queued_held", "queued_reporting"};
-    int64_t counts[QUEUE_DONE + 1];
+    static const char *const keys[QUEUE_STATES] = {"queued_ready",     "queued_deferred",
+                                                   "queued_sending",   "queued_held",
+                                                   "queued_reporting", "queued_scheduled"};
+    int64_t counts[QUEUE_STATES];
 
     int r = queue_count_states(job->db, STR(""), counts);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++)

@@ -6,6 +6,7 @@
 #include "mail/address.h"
 #include "rt/rpc.h"
 #include "store/directory.h"
+#include "store/queue_release.h"
 #include "store/queue_rows.h"
 #include "store/store.h"
 #include "store/verbs.h"
@@ -28,7 +29,8 @@ static int changed(int64_t rows)
 #define ROW_COLUMNS                                                                                \
     "SELECT r.queue, r.n, q.sender, r.address, r.destination, q.created, q.expires, r.due,"        \
     " r.last_attempt, b.bytes - b.prefix, r.state, r.report, q.priority, r.attempts, r.status,"    \
-    " r.remote, r.reply, COALESCE(d.state, 255), d.due, d.failures, d.why, q.flags, r.notify"
+    " r.remote, r.reply, COALESCE(d.state, 255), d.due, d.failures, d.why, q.flags, r.notify,"     \
+    " q.release_at, q.deliver_by, q.by_mode"
 #define ROW_TABLES " JOIN body b ON b.id = q.body LEFT JOIN destination d ON d.name = r.destination"
 /* ?1 ?2: behind this row; ?3: up to this message; ?4 sender, ?5 recipient, ?6 domain, ?7 state + 1
  */
@@ -123,6 +125,9 @@ static struct queue_row read_row(struct db_stmt *stmt)
         .destination_due_ms = db_column_int(stmt, 18),
         .destination_failures = (uint32_t)db_column_int(stmt, 19),
         .destination_why = db_column_text(stmt, 20),
+        .release_ms = db_column_int(stmt, 23),
+        .deliver_by_ms = db_column_int(stmt, 24),
+        .by = (uint8_t)(db_column_int(stmt, 25) & DELIVER_BY_ALL),
     };
 }
 
@@ -160,6 +165,7 @@ struct target {
     uint32_t n;
     struct str address, destination, sender;
     enum queue_state state;
+    int64_t due_ms;
     unsigned flags, notify;
 };
 
@@ -192,6 +198,30 @@ static int make_ready(struct store *store, struct job *job, const struct target 
     return r;
 }
 
+/* It is released once all rows of its message that are meant are marked. */
+static int make_due(struct job *job, const struct target *t)
+{
+    return changed(db_run(job->db,
+                          "UPDATE recipient SET due = ?3 WHERE queue = ?1 AND n = ?2 AND state = 5",
+                          DB_INT(t->id), DB_INT(t->n), DB_INT(job->now_ms)));
+}
+
+static int hold(struct job *job, const struct target *t)
+{
+    trace_act(job, t, "held");
+    if (t->state == QUEUE_SCHEDULED)
+        return changed(db_run(job->db, "UPDATE recipient SET due = ?3 WHERE queue = ?1 AND n = ?2",
+                              DB_INT(t->id), DB_INT(t->n), DB_INT(QUEUE_NO_TIME)));
+    return changed(db_run(job->db, "UPDATE recipient SET state = 3 WHERE queue = ?1 AND n = ?2",
+                          DB_INT(t->id), DB_INT(t->n)));
+}
+
+static int drop(struct job *job, const struct target *t, const char *event)
+{
+    trace_act(job, t, event);
+    return queue_remove_recipient(job, t->id, t->n);
+}
+
 static int bounce(struct job *job, const struct target *t)
 {
     trace_act(job, t, "returned");
@@ -212,6 +242,7 @@ static int act(struct store *store, struct job *job, enum queue_action action,
                const struct target *t)
 {
     bool is_waiting = t->state == QUEUE_READY || t->state == QUEUE_DEFERRED;
+    bool is_scheduled = t->state == QUEUE_SCHEDULED;
     int r = 0;
 
     /* What is being sent right now may have arrived already. */
@@ -225,27 +256,42 @@ static int act(struct store *store, struct job *job, enum queue_action action,
         r = make_ready(store, job, t);
         break;
     case QUEUE_ACT_RELEASE:
-        if (t->state != QUEUE_HELD)
+        if (t->state != QUEUE_HELD && !is_scheduled)
             return 0;
         trace_act(job, t, "released");
-        r = make_ready(store, job, t);
+        r = is_scheduled ? make_due(job, t) : make_ready(store, job, t);
         break;
     case QUEUE_ACT_HOLD:
-        if (t->state == QUEUE_HELD)
+        if (t->state == QUEUE_HELD || (is_scheduled && t->due_ms == QUEUE_NO_TIME))
             return 0;
-        trace_act(job, t, "held");
-        r = changed(db_run(job->db, "UPDATE recipient SET state = 3 WHERE queue = ?1 AND n = ?2",
-                           DB_INT(t->id), DB_INT(t->n)));
+        r = hold(job, t);
         break;
     case QUEUE_ACT_DROP:
-        trace_act(job, t, "dropped");
-        r = queue_remove_recipient(job, t->id, t->n);
+        r = drop(job, t, "dropped");
+        break;
+    case QUEUE_ACT_CANCEL:
+        if (!is_scheduled)
+            return 0;
+        r = drop(job, t, "cancelled");
         break;
     case QUEUE_ACT_BOUNCE:
         r = bounce(job, t);
         break;
     }
     return r < 0 ? r : 1;
+}
+
+/* After the last row of a message that was acted upon. */
+static int end_message(struct store *store, struct job *job, enum queue_action action, uint64_t id)
+{
+    bool is_gone = false;
+    int r = action == QUEUE_ACT_RELEASE ? queue_release_due(store, job, id, false) : 0;
+
+    if (r >= 0)
+        r = queue_remove_if_empty(job, id, &is_gone);
+    if (r == 0 && !is_gone && action == QUEUE_ACT_RELEASE)
+        r = queue_set_alarm(job, id, 0);
+    return r;
 }
 
 static int list_targets(struct store *store, struct job *job, const struct queue_filter *filter,
@@ -264,6 +310,7 @@ static int list_targets(struct store *store, struct job *job, const struct queue
                             .destination = arena_str(&job->arena, row.destination),
                             .sender = arena_str(&job->arena, row.sender),
                             .state = (enum queue_state)row.state,
+                            .due_ms = row.due_ms,
                             .flags = (unsigned)db_column_int(stmt, 21),
                             .notify = (unsigned)db_column_int(stmt, 22)};
     }
@@ -278,10 +325,9 @@ int verb_queue_act(struct store *store, struct job *job)
     struct queue_filter filter;
     size_t count = 0;
     uint32_t acted = 0;
-    bool is_gone;
 
     get_filter(job, &c, &filter);
-    if (cursor_finish(&c) < 0 || action < QUEUE_ACT_RETRY || action > QUEUE_ACT_BOUNCE)
+    if (cursor_finish(&c) < 0 || action < QUEUE_ACT_RETRY || action > QUEUE_ACT_CANCEL)
         return -EBADMSG;
     struct target *list = arena_alloc(&job->arena, QUEUE_ACT_ROWS_MAX * sizeof(list[0]));
     int r = list_targets(store, job, &filter, list, &count);
@@ -290,7 +336,7 @@ int verb_queue_act(struct store *store, struct job *job)
         acted += r > 0;
         bool is_last_of_message = i + 1 == count || list[i + 1].id != list[i].id;
         if (r >= 0 && is_last_of_message)
-            r = queue_remove_if_empty(job, list[i].id, &is_gone);
+            r = end_message(store, job, action, list[i].id);
     }
     if (r < 0)
         return r;
@@ -305,7 +351,7 @@ int verb_queue_act(struct store *store, struct job *job)
 
 static int put_counts(struct job *job, struct str destination)
 {
-    int64_t counts[QUEUE_DONE + 1];
+    int64_t counts[QUEUE_STATES];
     int r = queue_count_states(job->db, destination, counts);
 
     for (size_t i = 0; i < ARRAY_LEN(counts); i++)

@@ -1,6 +1,6 @@
 /*
- * What senders are told: which messages have come to an age, which recipients need a notice, and
- * the notice itself, which becomes a message in the same transaction that forgets its reason.
+ * What senders are told: which recipients need a notice, and the notice itself, which becomes a
+ * message in the same transaction that forgets its reason. Ages are in verb_queue_alarms.c.
  */
 #include <errno.h>
 
@@ -12,181 +12,13 @@
 #include "store/verbs.h"
 
 enum {
-    ALARMS_MAX = 100, /* messages of one call */
-    ROWS_PER_PAGE = 100,
-    ROWS_PER_CALL = 1000, /* recipients, about: a message is not cut */
-    /* Addresses, and the destination's reason with each. */
-    PAGE_ARENA_BYTES = 1024 * 1024,
     REPORTS_MAX = 20,      /* messages of one call */
     SETTLE_MS = 30 * 1000, /* how long a report waits for the other recipients' first attempts */
-    LOOK_AGAIN_MS = 3600 * 1000,
-    LOOK_SOON_MS = 60 * 1000, /* at what is being sent right now */
 };
 
 static int changed(int64_t rows)
 {
     return rows < 0 ? (int)rows : 0;
-}
-
-/* --- queue.alarms --- */
-
-struct aged {
-    uint64_t id;
-    struct str sender;
-    unsigned flags;
-    int64_t expires_ms;
-};
-
-struct aged_recipient {
-    uint32_t n;
-    unsigned notify;
-    bool is_waiting; /* neither held nor in the worker's hands */
-    bool is_leased;
-    bool has_report;
-    struct str address;
-    struct str reply, status; /* its own, or the destination's */
-};
-
-/* Up to ROWS_PER_PAGE recipients behind `after`; texts live in the page's arena. */
-struct page {
-    struct arena arena;
-    struct aged_recipient *list;
-    size_t count;
-};
-
-static int read_page(struct job *job, uint64_t id, int64_t after, struct page *page)
-{
-    struct db_stmt *stmt =
-        db_query(job->db,
-                 "SELECT r.n, r.notify, r.state, r.report, r.address, r.reply, r.status, d.why,"
-                 " d.status FROM recipient r LEFT JOIN destination d ON d.name = r.destination"
-                 " WHERE r.queue = ?1 AND r.n > ?2 AND r.state <> 4 ORDER BY r.n LIMIT ?3",
-                 DB_INT(id), DB_INT(after), DB_INT(ROWS_PER_PAGE));
-    int r;
-
-    arena_done(&page->arena);
-    page->count = 0;
-    page->list = arena_alloc(&page->arena, ROWS_PER_PAGE * sizeof(page->list[0]));
-    while ((r = db_step(stmt)) > 0) {
-        int64_t state = db_column_int(stmt, 2);
-        bool has_reply = db_column_text(stmt, 5).len > 0;
-        page->list[page->count++] = (struct aged_recipient){
-            .n = (uint32_t)db_column_int(stmt, 0),
-            .notify = (unsigned)db_column_int(stmt, 1),
-            .is_waiting = state == QUEUE_READY || state == QUEUE_DEFERRED,
-            .is_leased = state == QUEUE_LEASED,
-            .has_report = db_column_int(stmt, 3) != 0,
-            .address = arena_str(&page->arena, db_column_text(stmt, 4)),
-            .reply = arena_str(&page->arena, db_column_text(stmt, has_reply ? 5 : 7)),
-            .status = arena_str(&page->arena, db_column_text(stmt, has_reply ? 6 : 8)),
-        };
-    }
-    return r;
-}
-
-static void trace_age(struct job *job, const struct aged *m, const struct aged_recipient *to,
-                      const char *event)
-{
-    struct buf *t = &job->trace;
-    size_t at = t->len;
-
-    trace_put_event(t, &(struct trace_event){.ref = m->id,
-                                             .time_ms = job->now_ms,
-                                             .event = str_from_c(event),
-                                             .address = to->address});
-    trace_put_detail(t, at, "status", to->status);
-    trace_put_detail(t, at, "reply", to->reply);
-}
-
-/* The time is over (RFC 5321 section 4.5.4.1). */
-static int expire(struct job *job, const struct aged *m, const struct aged_recipient *to)
-{
-    trace_age(job, m, to, "expired");
-    if (!queue_wants_report(m->sender, m->flags, to->notify, QUEUE_REPORT_FAILED))
-        return queue_remove_recipient(job, m->id, to->n);
-    job->wakes_queue = true;
-    return changed(db_run(job->db,
-                          "UPDATE recipient SET state = 4, report = ?3, status = '4.4.7',"
-                          " reply = ?4 WHERE queue = ?1 AND n = ?2",
-                          DB_INT(m->id), DB_INT(to->n), DB_INT(QUEUE_REPORT_FAILED),
-                          DB_TEXT(to->reply)));
-}
-
-static int warn(struct job *job, const struct aged *m, const struct aged_recipient *to)
-{
-    if (to->has_report ||
-        !queue_wants_report(m->sender, m->flags, to->notify, QUEUE_REPORT_DELAYED))
-        return 0;
-    job->wakes_queue = true;
-    return changed(db_run(job->db,
-                          "UPDATE recipient SET report = ?3,"
-                          " status = CASE WHEN status = '' THEN ?4 ELSE status END,"
-                          " reply = CASE WHEN reply = '' THEN ?5 ELSE reply END"
-                          " WHERE queue = ?1 AND n = ?2",
-                          DB_INT(m->id), DB_INT(to->n), DB_INT(QUEUE_REPORT_DELAYED),
-                          DB_TEXT(to->status), DB_TEXT(to->reply)));
-}
-
-/* What is left after its time is held, or on its way right now: its result decides. */
-static int set_alarm(struct job *job, const struct aged *m, bool was_leased)
-{
-    bool is_over = job->now_ms >= m->expires_ms;
-    int64_t next_ms = is_over ? job->now_ms + LOOK_AGAIN_MS : m->expires_ms;
-
-    if (is_over && was_leased)
-        next_ms = MIN(next_ms, job->now_ms + LOOK_SOON_MS);
-    return changed(db_run(job->db, "UPDATE queue SET alarm = ?2 WHERE id = ?1", DB_INT(m->id),
-                          DB_INT(next_ms)));
-}
-
-static int look_at(struct job *job, const struct aged *m, struct page *page, size_t *rows)
-{
-    bool is_over = job->now_ms >= m->expires_ms, was_leased = false, is_gone;
-    int64_t after = -1;
-    int r;
-
-    do {
-        r = read_page(job, m->id, after, page);
-        for (size_t i = 0; r == 0 && i < page->count; i++) {
-            const struct aged_recipient *to = &page->list[i];
-            after = to->n;
-            was_leased |= to->is_leased;
-            if (is_over && to->is_waiting)
-                r = expire(job, m, to);
-            else if (!is_over && (to->is_waiting || to->is_leased))
-                r = warn(job, m, to);
-        }
-        *rows += page->count;
-    } while (r == 0 && page->count == ROWS_PER_PAGE);
-    if (r == 0)
-        r = set_alarm(job, m, was_leased);
-    return r < 0 ? r : queue_remove_if_empty(job, m->id, &is_gone);
-}
-
-/* queue.alarms: -> u8 more */
-int verb_queue_alarms(struct store *store, struct job *job)
-{
-    struct aged *list = arena_alloc(&job->arena, ALARMS_MAX * sizeof(list[0]));
-    size_t count = 0, done = 0, rows = 0;
-    struct page page = {.count = 0};
-    int r;
-
-    (void)store;
-    arena_init(&page.arena, PAGE_ARENA_BYTES);
-    struct db_stmt *stmt = db_query(job->db,
-                                    "SELECT id, sender, flags, expires FROM queue WHERE"
-                                    " alarm <= ?1 ORDER BY alarm LIMIT ?2",
-                                    DB_INT(job->now_ms), DB_INT(ALARMS_MAX));
-    while ((r = db_step(stmt)) > 0)
-        list[count++] = (struct aged){.id = (uint64_t)db_column_int(stmt, 0),
-                                      .sender = arena_str(&job->arena, db_column_text(stmt, 1)),
-                                      .flags = (unsigned)db_column_int(stmt, 2),
-                                      .expires_ms = db_column_int(stmt, 3)};
-    for (; r == 0 && done < count && rows < ROWS_PER_CALL; done++)
-        r = look_at(job, &list[done], &page, &rows);
-    arena_done(&page.arena);
-    buf_put_u8(&job->reply, done < count || count == ALARMS_MAX);
-    return r;
 }
 
 /* --- queue.reports --- */
@@ -239,11 +71,12 @@ static int read_recipients(struct job *job, struct queue_report_message *m)
 static int put_report(struct job *job, uint64_t id)
 {
     struct queue_report_message m = {.id = id};
-    struct db_stmt *stmt =
-        db_query(job->db,
-                 "SELECT q.sender, q.envid, q.ret, q.flags, q.created, q.expires, b.bytes, b.prefix"
-                 " FROM queue q JOIN body b ON b.id = q.body WHERE q.id = ?1",
-                 DB_INT(id));
+    struct db_stmt *stmt = db_query(
+        job->db,
+        "SELECT q.sender, q.envid, q.ret, q.flags, q.created, q.expires, b.bytes, b.prefix,"
+        " q.release_request, q.priority, q.by_mode, q.deliver_by"
+        " FROM queue q JOIN body b ON b.id = q.body WHERE q.id = ?1",
+        DB_INT(id));
     int r = db_step(stmt);
 
     if (r > 0) {
@@ -254,6 +87,10 @@ static int put_report(struct job *job, uint64_t id)
         m.created_ms = db_column_int(stmt, 4);
         m.expires_ms = db_column_int(stmt, 5);
         m.bytes = (uint64_t)(db_column_int(stmt, 6) - db_column_int(stmt, 7));
+        m.release_request = arena_str(&job->arena, db_column_text(stmt, 8));
+        m.priority = (int8_t)db_column_int(stmt, 9);
+        m.by = (uint8_t)(db_column_int(stmt, 10) & DELIVER_BY_ALL);
+        m.deliver_by_ms = db_column_int(stmt, 11);
     }
     db_reset(stmt);
     if (r <= 0)

@@ -1,7 +1,8 @@
 /*
  * After the routes in the configuration have changed: what waits goes by the new ones. A pass over
  * all recipients in bounded steps, as housekeeping; rows that the worker holds are left to the next
- * pass. What an administrator or a route holds stays held until it is released.
+ * pass, what is scheduled finds its way when it is released. What an administrator or a route holds
+ * stays held until it is released.
  */
 #include <errno.h>
 
@@ -120,7 +121,7 @@ static int look_at(struct store *store, struct job *job, const struct row *row, 
     bool is_gone;
     int r = 0;
 
-    if (at < 0 || row->state == QUEUE_DONE)
+    if (at < 0 || row->state == QUEUE_DONE || row->state == QUEUE_SCHEDULED)
         return 0;
     buf_init(&text, QUEUE_DESTINATION_MAX_BYTES);
     queue_route_find(store->settings, row->sender, domain, &text, &route);

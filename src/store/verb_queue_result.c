@@ -20,6 +20,8 @@ struct outcome {
     struct str sender; /* in the job's arena */
     unsigned flags;
     int64_t expires_ms;
+    unsigned by; /* enum deliver_by bits */
+    int64_t deliver_by_ms;
     struct before row;
 };
 
@@ -31,15 +33,17 @@ static int changed(int64_t rows)
 /* 1, 0 when the message is gone (an administrator dropped it), negative errno. */
 static int find_message(struct outcome *o)
 {
-    struct db_stmt *stmt =
-        db_query(o->job->db, "SELECT sender, flags, expires FROM queue WHERE id = ?1",
-                 DB_INT(o->result->message));
+    struct db_stmt *stmt = db_query(
+        o->job->db, "SELECT sender, flags, expires, by_mode, deliver_by FROM queue WHERE id = ?1",
+        DB_INT(o->result->message));
     int r = db_step(stmt);
 
     if (r > 0) {
         o->sender = arena_str(&o->job->arena, db_column_text(stmt, 0));
         o->flags = (unsigned)db_column_int(stmt, 1);
         o->expires_ms = db_column_int(stmt, 2);
+        o->by = (unsigned)db_column_int(stmt, 3);
+        o->deliver_by_ms = db_column_int(stmt, 4);
     }
     db_reset(stmt);
     return r;
@@ -110,12 +114,24 @@ static int finish(struct outcome *o, const struct queue_result_recipient *to,
     return queue_remove_recipient(o->job, o->result->message, to->n);
 }
 
+/* RFC 2852 sections 4.1.4.1 and 4.1.4.2: of every hop, if its sender asked for a trace; and of one
+ * that cannot keep the time, if he is to be told when it is missed. */
+static bool must_tell_of_hop(const struct outcome *o)
+{
+    bool has_lost_time = (o->by & DELIVER_BY_NOTIFY) != 0 && !o->result->knows_deliver_by;
+    bool is_traced = (o->by & DELIVER_BY_TRACE) != 0 && o->result->knows_deliver_by;
+
+    return (has_lost_time || is_traced) && queue_wants_by_report(o->sender, o->row.notify);
+}
+
 static int note_delivered(struct outcome *o, const struct queue_result_recipient *to)
 {
     (void)trace_attempt(o, "relayed", to);
     int r = suppression_forget(o->store, o->job, buf_str(&o->row.address));
     if (r < 0)
         return r;
+    if (must_tell_of_hop(o))
+        return keep_for_report(o, to, QUEUE_REPORT_RELAYED);
     /* A server that knows DSN tells the sender itself (RFC 3461 section 5.2.2). */
     if (o->result->knows_dsn)
         return queue_remove_recipient(o->job, o->result->message, to->n);
@@ -133,6 +149,20 @@ static int note_failed(struct outcome *o, const struct queue_result_recipient *t
     return finish(o, to, QUEUE_REPORT_FAILED);
 }
 
+/* It is not tried again: RFC 2852 section 4, mode R. */
+static int note_too_late(struct outcome *o, const struct queue_result_recipient *to)
+{
+    struct queue_result_recipient late = {
+        .n = to->n,
+        .verdict = QUEUE_FAIL,
+        .status = STR("5.4.7"),
+        .text = str_from_c(
+            arena_printf(&o->job->arena, QUEUE_BY_TEXT "; last: %.*s", STR_ARG(to->text))),
+        .stage = to->stage};
+
+    return note_failed(o, &late);
+}
+
 static int note_deferred(struct outcome *o, const struct queue_result_recipient *to)
 {
     int64_t next_ms = o->job->now_ms + queue_pause_ms(o->store->settings, o->row.attempts);
@@ -141,6 +171,8 @@ static int note_deferred(struct outcome *o, const struct queue_result_recipient 
     /* Told twice, because the first answer was lost. */
     if (o->row.state != QUEUE_LEASED && !is_held)
         return 0;
+    if ((o->by & DELIVER_BY_RETURN) != 0 && o->job->now_ms >= o->deliver_by_ms)
+        return note_too_late(o, to);
     if (o->job->now_ms >= o->expires_ms)
         return note_failed(o, to);
     size_t at = trace_attempt(o, "deferred", to);

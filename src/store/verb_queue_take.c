@@ -100,11 +100,13 @@ static int select_ready(struct job *job, const struct taking *t, struct taken **
 
 static int read_message(struct job *job, struct queue_message *m, struct text *out_text)
 {
-    struct db_stmt *stmt = db_query(job->db,
-                                    "SELECT q.sender, q.envid, q.ret, q.flags, q.created,"
-                                    " q.expires, b.bytes, b.prefix, b.segment, b.place, b.crc, b.id"
-                                    " FROM queue q JOIN body b ON b.id = q.body WHERE q.id = ?1",
-                                    DB_INT(m->id));
+    struct db_stmt *stmt =
+        db_query(job->db,
+                 "SELECT q.sender, q.envid, q.ret, q.flags, q.created,"
+                 " q.expires, b.bytes, b.prefix, b.segment, b.place, b.crc, b.id,"
+                 " q.priority, q.by_mode, q.deliver_by"
+                 " FROM queue q JOIN body b ON b.id = q.body WHERE q.id = ?1",
+                 DB_INT(m->id));
     int r = db_step(stmt);
 
     if (r > 0) {
@@ -115,6 +117,9 @@ static int read_message(struct job *job, struct queue_message *m, struct text *o
         m->created_ms = db_column_int(stmt, 4);
         m->expires_ms = db_column_int(stmt, 5);
         m->bytes = (uint64_t)(db_column_int(stmt, 6) - db_column_int(stmt, 7));
+        m->priority = (int8_t)db_column_int(stmt, 12);
+        m->by = (uint8_t)(db_column_int(stmt, 13) & DELIVER_BY_ALL);
+        m->deliver_by_ms = db_column_int(stmt, 14);
         out_text->id = (uint64_t)db_column_int(stmt, 11);
         out_text->prefix_bytes = db_column_int(stmt, 7);
         out_text->place = (struct body_place){.segment = db_column_int(stmt, 8),

@@ -46,6 +46,10 @@ void wire_put_deliver_head(struct buf *out, const struct deliver_request *reques
     buf_put_u8(out, request->ret);
     buf_put_u8(out, request->flags);
     buf_put_u8(out, (uint8_t)request->priority);
+    buf_put_u64(out, (uint64_t)request->release_ms);
+    buf_put_lp(out, request->release_request);
+    buf_put_u64(out, (uint64_t)request->deliver_by_ms);
+    buf_put_u8(out, request->by);
     buf_put_u32(out, request->prefix_bytes);
     buf_put_lp(out, request->summary);
     buf_put_u64(out, request->spool);
@@ -58,6 +62,18 @@ void wire_put_deliver(struct buf *out, const struct deliver_request *request)
 {
     wire_put_deliver_head(out, request);
     buf_put_str(out, request->text);
+}
+
+/* Times that no sum with a duration overflows; a mode of BY that is one. */
+static bool is_timing_plausible(const struct deliver_request *q)
+{
+    unsigned mode = q->by & (DELIVER_BY_NOTIFY | DELIVER_BY_RETURN);
+    bool has_one_mode = mode == DELIVER_BY_NOTIFY || mode == DELIVER_BY_RETURN;
+
+    return q->release_ms >= 0 && q->release_ms <= WIRE_TIME_MAX_MS && q->deliver_by_ms >= 0 &&
+           q->deliver_by_ms <= WIRE_TIME_MAX_MS && (q->by & ~DELIVER_BY_ALL) == 0 &&
+           (q->by != 0) == has_one_mode && (q->by != 0) == (q->deliver_by_ms != 0) &&
+           q->release_request.len <= WIRE_RELEASE_REQUEST_MAX_BYTES;
 }
 
 int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_request *out)
@@ -74,6 +90,10 @@ int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_reque
     out->ret = cursor_u8(c);
     out->flags = cursor_u8(c);
     out->priority = (int8_t)cursor_u8(c);
+    out->release_ms = (int64_t)cursor_u64(c);
+    out->release_request = cursor_lp(c);
+    out->deliver_by_ms = (int64_t)cursor_u64(c);
+    out->by = cursor_u8(c);
     out->prefix_bytes = cursor_u32(c);
     out->summary = cursor_lp(c);
     out->spool = cursor_u64(c);
@@ -81,7 +101,8 @@ int wire_get_deliver(struct cursor *c, struct arena *arena, struct deliver_reque
     if (cursor_status(c) < 0 || count == 0 || count > WIRE_RECIPIENTS_MAX ||
         !wire_is_plausible_id(out->message_id) || out->session_id >> 63 != 0)
         return -EBADMSG;
-    if (out->priority < -DELIVER_PRIORITY_MAX || out->priority > DELIVER_PRIORITY_MAX)
+    if (out->priority < -DELIVER_PRIORITY_MAX || out->priority > DELIVER_PRIORITY_MAX ||
+        !is_timing_plausible(out))
         return -EBADMSG;
     struct deliver_recipient *recipients = arena_alloc(arena, count * sizeof(*recipients));
     for (uint32_t i = 0; i < count; i++)

@@ -83,8 +83,12 @@ enum {
     WIRE_INLINE_BODY_MAX_BYTES = 128 * 1024, /* larger bodies go through a spool file */
     WIRE_SPOOL_PIECE_BYTES = 128 * 1024,
     WIRE_DELIVER_MAX_BYTES = 1024 * 1024,
+    WIRE_RELEASE_REQUEST_MAX_BYTES = 64,
     WIRE_ID_SKEW_MS = 7 * 24 * 3600 * 1000, /* how far an id's time may be from the store's */
 };
+
+/* The end of the year 9999: the last moment that RFC 3339 can write. */
+#define WIRE_TIME_MAX_MS INT64_C(253402300799999)
 
 /* Whether a worker may have made this id about now: ids order the rows and tell when they expire.
  */
@@ -123,7 +127,16 @@ enum deliver_flags {
     /* The id is remembered while it is plausible, also when the message has left: -EEXIST if it
      * comes again. For who offers a message again after a crash. */
     DELIVER_ONCE = 16,
-    DELIVER_NOTICE = 8, /* one of our own notices: when it fails, postmaster hears of it */
+    DELIVER_NOTICE = 8,        /* one of our own notices: when it fails, postmaster hears of it */
+    DELIVER_REQUIRETLS = 32,   /* RFC 8689: only over connections that are encrypted and verified */
+    DELIVER_HAS_PRIORITY = 64, /* the sender asked for the priority (RFC 6710): it goes along */
+};
+
+enum deliver_by { /* bits of BY (RFC 2852 section 4): one of the first two, or 0: not given */
+                  DELIVER_BY_NOTIFY = 1, /* not there in time: its sender is told */
+                  DELIVER_BY_RETURN = 2, /* not there in time: it is returned, and not delivered */
+                  DELIVER_BY_TRACE = 4,  /* its sender is told of every server that it reaches */
+                  DELIVER_BY_ALL = 7,
 };
 
 enum deliver_notify { /* bits of NOTIFY, as smtp/params.h has them; 0: not given */
@@ -161,7 +174,12 @@ struct deliver_request {
     uint8_t ret;
     uint8_t flags;
     int8_t priority;
-    uint32_t prefix_bytes; /* header lines for mailboxes only, at the start of the text */
+    int64_t release_ms;         /* real time before which nobody gets it; 0: at once (RFC 4865) */
+    struct str release_request; /* "for;3600" or "until;2026-11-21T09:30:00Z", as it was asked for;
+                                   or empty */
+    int64_t deliver_by_ms;      /* real time; 0 without `by` */
+    uint8_t by;                 /* enum deliver_by bits */
+    uint32_t prefix_bytes;      /* header lines for mailboxes only, at the start of the text */
     struct str summary;
     uint64_t spool;  /* 0: the text is inline */
     struct str text; /* empty when it is in a spool file */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "smtp/schedule.h"
 #include "store/trace_event.h"
 
 enum {
@@ -13,9 +14,10 @@ enum {
     SESSION_WAIT_MS = 10 * 1000,
     ORCPT_TEXT_MAX_BYTES = SMTP_ORCPT_MAX_BYTES + 1, /* "type;address" */
     ROUNDING_BYTES = 32,                             /* of one allocation: alignment and a NUL */
-    DELIVER_ARENA_BYTES = ADDRESS_TEXT_MAX_BYTES + ROUNDING_BYTES +
-                          SMTP_RECIPIENTS_MAX * (sizeof(struct deliver_recipient) +
-                                                 ORCPT_TEXT_MAX_BYTES + 2 * ROUNDING_BYTES),
+    DELIVER_ARENA_BYTES =
+        ADDRESS_TEXT_MAX_BYTES + ROUNDING_BYTES + WIRE_RELEASE_REQUEST_MAX_BYTES + ROUNDING_BYTES +
+        SMTP_RECIPIENTS_MAX *
+            (sizeof(struct deliver_recipient) + ORCPT_TEXT_MAX_BYTES + 2 * ROUNDING_BYTES),
     /* On the wire: two texts, ORCPT, three lengths, two bytes. */
     RECIPIENT_WIRE_BYTES = ADDRESS_TEXT_MAX_BYTES + ORCPT_TEXT_MAX_BYTES + 3 * 4 + 2,
 };
@@ -166,7 +168,26 @@ static const struct deliver_recipient *list_recipients(struct arena *arena,
 static uint8_t deliver_flags(const struct smtp_message *m)
 {
     return (uint8_t)((m->params->is_smtputf8 ? DELIVER_SMTPUTF8 : 0) |
-                     (m->has_8bit ? DELIVER_8BIT : 0) | (m->is_once ? DELIVER_ONCE : 0));
+                     (m->has_8bit ? DELIVER_8BIT : 0) | (m->is_once ? DELIVER_ONCE : 0) |
+                     (m->params->is_requiretls ? DELIVER_REQUIRETLS : 0) |
+                     (m->params->has_priority ? DELIVER_HAS_PRIORITY : 0));
+}
+
+static uint8_t deliver_by(const struct smtp_mail_params *p)
+{
+    if (p->by == SMTP_BY_NONE)
+        return 0;
+    return (uint8_t)((p->by == SMTP_BY_RETURN ? DELIVER_BY_RETURN : DELIVER_BY_NOTIFY) |
+                     (p->by_has_trace ? DELIVER_BY_TRACE : 0));
+}
+
+/* As notices give it back: Future-Release-Request of RFC 4865. */
+static struct str release_request(struct arena *arena, const struct smtp_mail_params *p)
+{
+    if (p->hold == SMTP_HOLD_NONE)
+        return STR("");
+    return str_from_c(arena_printf(arena, "%s;%.*s", p->hold == SMTP_HOLD_FOR ? "for" : "until",
+                                   STR_ARG(p->hold_value)));
 }
 
 static void log_failure(const struct smtp_message *m, int error, const struct buf *why)
@@ -195,6 +216,12 @@ static int put_message(struct buf *out, const struct smtp_message *m)
                                       .envid = m->params->envid_raw,
                                       .ret = (uint8_t)m->params->ret,
                                       .flags = deliver_flags(m),
+                                      .priority = m->params->priority,
+                                      .release_ms = smtp_release_ms(m->params, m->received_ms),
+                                      .release_request = release_request(&arena, m->params),
+                                      .deliver_by_ms =
+                                          smtp_deliver_by_ms(m->params, m->received_ms),
+                                      .by = deliver_by(m->params),
                                       .prefix_bytes = m->prefix_bytes,
                                       .summary = m->summary,
                                       .spool = m->spool,

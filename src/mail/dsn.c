@@ -386,6 +386,14 @@ static void put_status_part(struct printer *p)
     put_typed(p, "Reporting-MTA", "dns", d->reporting_mta);
     if (d->arrival_ms > 0)
         put_time(p->out, "Arrival-Date", d->arrival_ms);
+    if (d->deliver_by_ms > 0)
+        put_time(p->out, "Deliver-By-Date", d->deliver_by_ms);
+    if (d->release_request.len > 0) {
+        CLEANUP(buf_done) struct buf request;
+        buf_init(&request, VALUE_MAX_BYTES);
+        dsn_text_clean(d->release_request, VALUE_MAX_BYTES, true, &request);
+        put_field(p->out, "Future-Release-Request", buf_str(&request));
+    }
     for (size_t i = 0; i < MIN(d->recipient_count, (size_t)DSN_RECIPIENTS_MAX); i++) {
         buf_put_c(p->out, "\r\n");
         put_recipient(p, &d->recipients[i]);

@@ -55,6 +55,8 @@ struct dsn {
     struct str notice_id;       /* of this notice: makes Message-ID and boundary */
     struct str envid;           /* decoded, or empty */
     int64_t arrival_ms, now_ms; /* real time; arrival 0: unknown */
+    struct str release_request; /* Future-Release-Request of RFC 4865: "for;3600"; or empty */
+    int64_t deliver_by_ms;      /* Deliver-By-Date of RFC 2852; 0: not asked for */
     bool is_utf8;               /* the notice may need SMTPUTF8 (RFC 6533 types) */
     bool is_for_postmaster; /* a double bounce: `to` is postmaster, sender and envelope are told */
     /* iconv may open its modules, so subjects in ISO-2022-JP can be shown: not in a sandboxed

@@ -19,7 +19,8 @@ static inline void check_lines(struct str text)
 
 static inline bool check_is_field(struct str name, bool is_first_group)
 {
-    static const char *const first[] = {"Original-Envelope-Id", "Reporting-MTA", "Arrival-Date"};
+    static const char *const first[] = {"Original-Envelope-Id", "Reporting-MTA", "Arrival-Date",
+                                        "Deliver-By-Date", "Future-Release-Request"};
     static const char *const others[] = {
         "Original-Recipient", "Final-Recipient",   "Action",          "Status", "Remote-MTA",
         "Diagnostic-Code",    "Last-Attempt-Date", "Will-Retry-Until"};

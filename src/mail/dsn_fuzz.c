@@ -40,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         .from = STR("MAILER-DAEMON@mx.example.jp"),
         .message_id = STR("0sa3hmfk80201"),
         .arrival_ms = 1795499000000,
+        .deliver_by_ms = 1795499060000,
         .now_ms = 1795500100000,
         .recipients = recipients,
         .recipient_count = 1 + bytes[1] % FUZZ_RECIPIENTS,
@@ -50,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     (void)str_cut(rest, '\xff', &d.to, &rest);
     (void)str_cut(rest, '\xff', &d.notice_id, &rest);
     (void)str_cut(rest, '\xff', &d.envid, &rest);
+    d.release_request = d.envid;
     (void)str_cut(rest, '\xff', &d.sender, &d.original);
     CLEANUP(buf_done) struct buf out;
     buf_init(&out, DSN_MAX_BYTES);

@@ -37,6 +37,9 @@ enum reason_id {
     REASON_DNS,
     REASON_LOOP,
     REASON_EXPIRED,
+    REASON_TOO_LATE,   /* deliver-by, the sender wants it back */
+    REASON_LATE,       /* deliver-by, the sender is told */
+    REASON_NO_PROMISE, /* deliver-by, the next server does not know it */
     REASON_PROTOCOL,
     REASON_TOO_MANY_RECIPIENTS,
     REASON_CONTENT_TYPE,
@@ -188,6 +191,27 @@ static const struct dsn_reason reasons[REASON_COUNT][2] = {
           "Please reach the recipient in another way, or send the message again later."},
          {"長い間お届けできない状態が続いたため、配送を打ち切りました。",
           "別の方法で相手の方にご連絡になるか、日をあらためてもう一度お送りください。"}},
+    [REASON_TOO_LATE] =
+        {{"The message could not be delivered by the time that you had set for it, so it is "
+          "returned to you, as you had asked.",
+          "If it still makes sense, please send it again without a time limit, or with a longer "
+          "one."},
+         {"ご指定の時刻までにお届けできませんでした。ご指定に従い、配送を取りやめてお返しします。",
+          "まだお届けする意味がある場合は、時刻を指定しないか、余裕のある時刻を指定して、もう一度"
+          "お送りください。"}},
+    [REASON_LATE] = {{"The message could not be delivered by the time that you had set for it. It "
+                      "is not given up.",
+                      ""},
+                     {"ご指定の時刻までにお届けできませんでした。配送は引き続き試みます。", ""}},
+    [REASON_NO_PROMISE] =
+        {{"The message was to be returned if it is late. The recipient's server cannot keep to "
+          "that, so the message was not handed over to it.",
+          "Please send it again without that condition: you can ask to be told of a delay "
+          "instead."},
+         {"間に合わないときはお返しするというご指定でしたが、相手側のサーバーが対応していないため、"
+          "引き渡しませんでした。",
+          "この条件を付けずにもう一度お送りください。遅れたときに知らせる指定なら、どの相手にも"
+          "お使いになれます。"}},
     [REASON_PROTOCOL] =
         {{"The mail servers did not understand each other.",
           "You can do little about it: please show this notice to your administrator."},
@@ -358,6 +382,8 @@ struct word_rule {
 };
 
 static const struct word_rule word_rules[] = {
+    {"not offer deliver-by|too little is left of the deliver-by", REASON_NO_PROMISE},
+    {"deliver-by", REASON_TOO_LATE},
     {"greylist|graylist|grey-list|gray-list|grey list", REASON_GREYLISTED},
     {"null mx|does not accept mail|nullmx", REASON_NO_MAIL_DOMAIN},
     {"hop count|too many hops|mail loop|loops back|loop detected|routing loop|too many received",
@@ -378,7 +404,7 @@ static const struct word_rule word_rules[] = {
      REASON_VIRUS},
     {"must issue a starttls|starttls first|starttls is required|tls required|requires tls|"
      "tls is required|encryption required|tls handshake|tls negotiation|certificate|dane policy|"
-     "dane required|mta-sts|tlsa",
+     "dane required|mta-sts|tlsa|requiretls",
      REASON_TLS},
     {"relay access denied|relaying denied|relay denied|unable to relay|relay not permitted|"
      "relaying not allowed|not permitted to relay|no relay|relaying is not|not a relay|"
@@ -622,6 +648,15 @@ static bool is_empty_status(struct str status)
     return status.len == 0 || is_status_match(status, STR("*.0.0"));
 }
 
+/* What the words mean as long as there is hope: "450 mailbox unavailable" is not the end of the
+ * mailbox. */
+static enum reason_id soften(enum reason_id id)
+{
+    if (id == REASON_NO_USER)
+        return REASON_UNKNOWN_DELAY;
+    return id == REASON_TOO_LATE ? REASON_LATE : id;
+}
+
 static enum reason_id find_reason(struct str status, struct str diagnostic)
 {
     struct str own_status;
@@ -635,9 +670,7 @@ static enum reason_id find_reason(struct str status, struct str diagnostic)
     enum reason_id id = find_code(status, precise_codes);
     if (id == REASON_COUNT) {
         id = find_words(diagnostic);
-        /* "450 mailbox unavailable" is not the end of the mailbox. */
-        if (id == REASON_NO_USER && is_delay)
-            id = REASON_UNKNOWN_DELAY;
+        id = is_delay ? soften(id) : id;
     }
     if (id == REASON_COUNT && !is_empty_status(status))
         id = find_code(status, vague_codes);

@@ -595,6 +595,33 @@ static void our_own_reasons_are_ours(void **state)
     fixture_done(&f);
 }
 
+static void times_that_were_asked_for_are_told(void **state)
+{
+    struct fixture f;
+    (void)state;
+
+    fixture_init(&f, DSN_FAILED, DSN_ENGLISH | DSN_JAPANESE);
+    f.recipients[0].is_remote_words = false;
+    f.recipients[0].remote_mta = STR("");
+    f.recipients[0].diagnostic = STR("the deliver-by time has passed; last: connection refused");
+    f.recipients[0].status = STR("5.4.7");
+    f.dsn.deliver_by_ms = until_ms;
+    f.dsn.release_request = STR("for;3600\r\nBcc: x");
+    print(&f);
+    expect_in(&f.out, "\r\nDeliver-By-Date: Sun, 29 Nov 2026 ");
+    expect_in(&f.out, "\r\nFuture-Release-Request: for;3600 Bcc: x\r\n");
+    expect_in(&f.text, "The message could not be delivered by the time");
+    expect_in(&f.text, "send it again without");
+    expect_in(&f.text, "ご指定の時刻までにお届けできませんでした。");
+    f.recipients[0].action = DSN_DELAYED;
+    f.recipients[0].status = STR("4.4.7");
+    print(&f);
+    expect_in(&f.text, "given up.");
+    expect_in(&f.text, "配送は引き続き");
+    expect_absent(&f.text, "send it again without");
+    fixture_done(&f);
+}
+
 static void senders_with_foreign_letters_are_addressed(void **state)
 {
     struct fixture f;
@@ -700,6 +727,11 @@ static const struct reason_case reason_cases[] = {
     {"4.4.2", "lost connection while sending DATA", "broke off"},
     {"4.4.3", "DNS SERVFAIL for example.org", "which server receives mail"},
     {"4.4.7", "delivery time", "gave up"},
+    {"5.4.7", "the deliver-by time has passed", "so it is returned to you"},
+    {"4.4.7", "the deliver-by time has passed; last: x", "not given up"},
+    {"5.4.7", "the receiving server does not offer deliver-by (RFC 2852)", "cannot keep to that"},
+    {"5.4.7", "554 5.4.7 too late", "gave up"},
+    {"5.7.30", "REQUIRETLS support required", "protected connection"},
     {"5.5.2", "500 5.5.2 what", "did not understand each other"},
     {"5.6.7", "550 5.6.7 x", "letters beyond a to z"},
     {"5.0.0", "SMTPUTF8 is not supported", "letters beyond a to z"},
@@ -818,6 +850,7 @@ int main(void)
         cmocka_unit_test(subjects_are_shown_where_they_can_be_read),
         cmocka_unit_test(the_postmaster_is_told_the_sender),
         cmocka_unit_test(our_own_reasons_are_ours),
+        cmocka_unit_test(times_that_were_asked_for_are_told),
         cmocka_unit_test(senders_with_foreign_letters_are_addressed),
         cmocka_unit_test(every_status_has_a_meaning),
         cmocka_unit_test(a_hundred_different_reasons_fit),

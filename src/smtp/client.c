@@ -190,6 +190,7 @@ static int say_hello(struct smtp_client *c, struct arena *arena, struct smtp_cli
     c->max_size = c->extensions & SMTP_EXT_SIZE ? ehlo.max_size : 0;
     c->max_recipients = ehlo.max_recipients;
     c->max_messages = ehlo.max_messages;
+    c->min_by_s = ehlo.min_by_s;
     return 0;
 }
 

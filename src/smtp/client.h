@@ -4,10 +4,11 @@
  *
  * Knows neither queue nor DNS: it gets a connected socket, an envelope and a source of bytes, and
  * says what the peer answered to each recipient. PIPELINING (2920), SIZE (1870), 8BITMIME (6152),
- * SMTPUTF8 (6531), DSN (3461), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), LIMITS (9422) are used
- * when the peer offers them, and STARTTLS (3207) as the caller wishes. AUTH gets its place between
- * EHLO and the first transaction. Replies are bounded in line length, lines and bytes; a peer that
- * breaks the protocol costs its connection and no more.
+ * SMTPUTF8 (6531), DSN (3461), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), LIMITS (9422),
+ * DELIVERBY (2852), MT-PRIORITY (6710), REQUIRETLS (8689) are used when the peer offers them,
+ * STARTTLS (3207) as the caller wishes. AUTH gets its place between EHLO and the first transaction.
+ * Replies are bounded in line length, lines and bytes; a peer that breaks the protocol costs its
+ * connection and no more.
  */
 #pragma once
 
@@ -40,6 +41,9 @@ enum smtp_client_extension { /* bits */
                              SMTP_EXT_STARTTLS = 128,
                              SMTP_EXT_AUTH = 256, /* noted; used later */
                              SMTP_EXT_BINARYMIME = 512,
+                             SMTP_EXT_DELIVERBY = 1024,
+                             SMTP_EXT_MT_PRIORITY = 2048,
+                             SMTP_EXT_REQUIRETLS = 4096,
 };
 
 enum smtp_client_stage { /* where a reply, or the lack of one, belongs */
@@ -106,6 +110,7 @@ struct smtp_client {
     uint64_t max_size;       /* 0: unknown (RFC 1870) */
     uint32_t max_recipients; /* RFC 9422 RCPTMAX; 0: unknown */
     uint32_t max_messages;   /* RFC 9422 MAILMAX; 0: unknown */
+    uint32_t min_by_s;       /* RFC 2852: less is refused in mode R; 0: unknown or none */
     uint32_t messages;       /* transactions that were begun */
     bool is_esmtp;           /* EHLO was accepted */
     bool is_usable;          /* false: the connection has failed or was closed; do not send again */
@@ -144,6 +149,12 @@ struct smtp_client_message {
     bool is_utf8;      /* SMTPUTF8 on MAIL; the caller has checked that the peer offers it */
     uint8_t ret;       /* SMTP_RET_* (smtp/params.h), 0: not given */
     struct str envid;  /* as received in xtext, or empty */
+    uint8_t by;        /* SMTP_BY_* (smtp/params.h), 0: not given */
+    bool by_has_trace;
+    int64_t by_s; /* what is left of the time; at most SMTP_SECONDS_MAX either way */
+    bool has_priority;
+    int8_t priority;    /* -9 to 9 */
+    bool is_requiretls; /* the caller has seen to it that the peer is worth it */
     const struct smtp_client_recipient *recipients; /* at least one */
     size_t recipient_count;
     /* The next piece of the text, in any line format: bare CR and LF become CR LF, the last line is

@@ -53,6 +53,31 @@ static bool is_param_safe(struct str value, size_t max_bytes, bool may_be_utf8)
     return true;
 }
 
+static void put_signed(struct buf *out, int64_t value)
+{
+    if (value < 0)
+        buf_put_char(out, '-');
+    put_decimal(out, (uint64_t)(value < 0 ? -value : value));
+}
+
+/* Urgency: RFC 2852, 6710; and RFC 8689. */
+static void put_wishes(const struct smtp_client_message *m, unsigned extensions, struct buf *out)
+{
+    if ((extensions & SMTP_EXT_DELIVERBY) && m->by != SMTP_BY_NONE) {
+        buf_put_str(out, STR(" BY="));
+        put_signed(out, m->by_s);
+        buf_put_str(out, m->by == SMTP_BY_RETURN ? STR(";R") : STR(";N"));
+        if (m->by_has_trace)
+            buf_put_char(out, 'T');
+    }
+    if ((extensions & SMTP_EXT_MT_PRIORITY) && m->has_priority) {
+        buf_put_str(out, STR(" MT-PRIORITY="));
+        put_signed(out, m->priority);
+    }
+    if ((extensions & SMTP_EXT_REQUIRETLS) && m->is_requiretls)
+        buf_put_str(out, STR(" REQUIRETLS"));
+}
+
 void smtp_command_put_mail(const struct smtp_client_message *m, unsigned extensions,
                            struct buf *out)
 {
@@ -77,6 +102,7 @@ void smtp_command_put_mail(const struct smtp_client_message *m, unsigned extensi
             buf_put_str(out, m->envid);
         }
     }
+    put_wishes(m, extensions, out);
     buf_put_str(out, STR("\r\n"));
 }
 

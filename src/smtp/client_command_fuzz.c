@@ -44,6 +44,10 @@ static void check_mail(const struct smtp_client_message *m, unsigned extensions)
         return;
     }
     ASSERT(params.is_smtputf8 == ((extensions & SMTP_EXT_SMTPUTF8) && m->is_utf8));
+    ASSERT(!(extensions & SMTP_EXT_DELIVERBY) ||
+           (params.by == (enum smtp_by)m->by && params.by_s == m->by_s));
+    ASSERT(params.priority == (extensions & SMTP_EXT_MT_PRIORITY ? m->priority : 0));
+    ASSERT(params.is_requiretls == ((extensions & SMTP_EXT_REQUIRETLS) != 0));
     ASSERT(params.has_size == ((extensions & SMTP_EXT_SIZE) && m->size > 0));
 }
 
@@ -65,13 +69,20 @@ static void check_rcpt(const struct smtp_client_recipient *r, unsigned extension
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    struct smtp_client_message m = {.size = len, .has_8bit = true, .is_utf8 = true};
+    struct smtp_client_message m = {.size = len,
+                                    .has_8bit = true,
+                                    .is_utf8 = true,
+                                    .has_priority = true,
+                                    .is_requiretls = true};
     struct smtp_client_recipient r = {.notify = 0};
     struct str rest;
 
     if (len < 2)
         return 0;
-    unsigned extensions = bytes[0] * 3U;
+    unsigned extensions = bytes[0] * 31U;
+    m.by = bytes[1] >> 4U & 1U ? SMTP_BY_RETURN : SMTP_BY_NOTIFY;
+    m.by_s = m.by == SMTP_BY_RETURN ? bytes[1] + 1 : bytes[1] - 128;
+    m.priority = (int8_t)(bytes[0] % 19 - 9);
     r.notify = bytes[1] & 15U;
     (void)str_cut(str_from_mem(bytes + 2, len - 2), '\0', &r.address, &rest);
     (void)str_cut(rest, '\0', &r.orcpt, &m.envid);

@@ -14,6 +14,15 @@ static void note_size(struct smtp_ehlo *e, struct str params)
         e->max_size = size;
 }
 
+static void note_min_by(struct smtp_ehlo *e, struct str params)
+{
+    struct cursor in = cursor_from(params);
+    uint64_t seconds;
+
+    if (str_to_u64(cursor_take_while(&in, ascii_is_digit), UINT32_MAX, &seconds) == 0)
+        e->min_by_s = (uint32_t)seconds;
+}
+
 static void note_limit(struct smtp_ehlo *e, struct str limit)
 {
     struct str name, value;
@@ -52,6 +61,9 @@ static const struct {
     {{"STARTTLS", 8}, SMTP_EXT_STARTTLS, NULL},
     {{"AUTH", 4}, SMTP_EXT_AUTH, NULL},
     {{"BINARYMIME", 10}, SMTP_EXT_BINARYMIME, NULL},
+    {{"DELIVERBY", 9}, SMTP_EXT_DELIVERBY, note_min_by},
+    {{"MT-PRIORITY", 11}, SMTP_EXT_MT_PRIORITY, NULL},
+    {{"REQUIRETLS", 10}, SMTP_EXT_REQUIRETLS, NULL},
     {{"LIMITS", 6}, 0, note_limits},
 };
 

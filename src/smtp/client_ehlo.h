@@ -15,6 +15,7 @@ struct smtp_ehlo {
     uint64_t max_size;       /* bytes, RFC 1870; 0: unknown or none */
     uint32_t max_recipients; /* RFC 9422 RCPTMAX; 0: unknown */
     uint32_t max_messages;   /* RFC 9422 MAILMAX; 0: unknown */
+    uint32_t min_by_s;       /* RFC 2852 min-by-time; 0: unknown or none */
 };
 
 /* Notes one line of the reply, without code and separator; not the first line, which is a name. */

@@ -149,6 +149,14 @@ static void offers_are_read(void **state)
         {"STARTTLS", {.extensions = SMTP_EXT_STARTTLS}},
         {"AUTH PLAIN LOGIN", {.extensions = SMTP_EXT_AUTH}},
         {"AUTH=PLAIN", {.extensions = SMTP_EXT_AUTH}},
+        {"DELIVERBY", {.extensions = SMTP_EXT_DELIVERBY}},
+        {"deliverby 240", {.extensions = SMTP_EXT_DELIVERBY, .min_by_s = 240}},
+        {"DELIVERBY 60,more", {.extensions = SMTP_EXT_DELIVERBY, .min_by_s = 60}},
+        {"DELIVERBY soon", {.extensions = SMTP_EXT_DELIVERBY}},
+        {"MT-PRIORITY MIXER", {.extensions = SMTP_EXT_MT_PRIORITY}},
+        {"MT-PRIORITY", {.extensions = SMTP_EXT_MT_PRIORITY}},
+        {"REQUIRETLS", {.extensions = SMTP_EXT_REQUIRETLS}},
+        {"FUTURERELEASE 60 2026-11-21T09:30:00Z", {.extensions = 0}},
         {"LIMITS RCPTMAX=20 MAILMAX=5", {.max_recipients = 20, .max_messages = 5}},
         {"limits rcptdomainmax=1 rcptmax=7 x y= =z", {.max_recipients = 7}},
         {"LIMITS RCPTMAX=x MAILMAX=99999999999", {.extensions = 0}},
@@ -164,6 +172,7 @@ static void offers_are_read(void **state)
         assert_int_equal(e.max_size, table[i].expected.max_size);
         assert_int_equal(e.max_recipients, table[i].expected.max_recipients);
         assert_int_equal(e.max_messages, table[i].expected.max_messages);
+        assert_int_equal(e.min_by_s, table[i].expected.min_by_s);
     }
 }
 
@@ -178,6 +187,14 @@ static void mail_carries_what_is_offered(void **state)
                                                     .ret = SMTP_RET_HDRS,
                                                     .envid = {"QQ314+3D", 8}};
     static const struct smtp_client_message null = {.ret = SMTP_RET_FULL};
+    static const struct smtp_client_message urgent = {.by = SMTP_BY_RETURN,
+                                                      .by_has_trace = true,
+                                                      .by_s = 120,
+                                                      .has_priority = true,
+                                                      .priority = -9,
+                                                      .is_requiretls = true};
+    static const struct smtp_client_message late = {
+        .by = SMTP_BY_NOTIFY, .by_s = -999999999, .has_priority = true};
     static const struct smtp_client_message evil = {.envid = {"a SIZE=1", 8}};
     static const struct {
         const struct smtp_client_message *message;
@@ -194,6 +211,11 @@ static void mail_carries_what_is_offered(void **state)
          "ENVID=QQ314+3D\r\n"},
         {&null, EVERYTHING, "MAIL FROM:<> RET=FULL\r\n"},
         {&evil, EVERYTHING, "MAIL FROM:<>\r\n"},
+        {&urgent, 0, "MAIL FROM:<>\r\n"},
+        {&urgent, SMTP_EXT_DELIVERBY, "MAIL FROM:<> BY=120;RT\r\n"},
+        {&urgent, SMTP_EXT_MT_PRIORITY, "MAIL FROM:<> MT-PRIORITY=-9\r\n"},
+        {&urgent, SMTP_EXT_REQUIRETLS, "MAIL FROM:<> REQUIRETLS\r\n"},
+        {&late, EVERYTHING, "MAIL FROM:<> BY=-999999999;N MT-PRIORITY=0\r\n"},
     };
 
     (void)state;

@@ -511,6 +511,20 @@ static void late_mail_of_mode_n_is_told_of_and_goes_on(void **state)
     assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 0);
 }
 
+static void what_was_late_ends_as_other_mail(void **state)
+{
+    (void)state;
+    (void)send_letter(
+        &(struct letter){.to = {"a@one.example"}, .by_ms = MIN_MS, .by = DELIVER_BY_NOTIFY});
+    clock_advance_ms(MIN_MS);
+    run_alarms();
+    clock_advance_ms(settings->queue_lifetime);
+    run_alarms();
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE state = 4 AND report = 1 AND"
+                             " status = '4.4.7' AND reply NOT LIKE '%deliver-by%'"),
+                     1);
+}
+
 static void who_wants_to_hear_nothing_hears_nothing(void **state)
 {
     (void)state;
@@ -653,6 +667,7 @@ int main(void)
         SCHEDULE_TEST(what_is_scheduled_is_listed_with_its_times),
         SCHEDULE_TEST(late_mail_of_mode_r_is_returned),
         SCHEDULE_TEST(late_mail_of_mode_n_is_told_of_and_goes_on),
+        SCHEDULE_TEST(what_was_late_ends_as_other_mail),
         SCHEDULE_TEST(who_wants_to_hear_nothing_hears_nothing),
         SCHEDULE_TEST(a_time_that_was_over_already_is_told_at_once),
         SCHEDULE_TEST(hops_that_keep_no_time_are_told_of),

@@ -71,7 +71,9 @@ static int read_page(struct job *job, uint64_t id, int64_t after, struct page *p
     page->list = arena_alloc(&page->arena, ROWS_PER_PAGE * sizeof(page->list[0]));
     while ((r = db_step(stmt)) > 0) {
         int64_t state = db_column_int(stmt, 2);
-        bool has_reply = db_column_text(stmt, 5).len > 0;
+        struct str own = db_column_text(stmt, 5);
+        /* That it is late was told, and is no reason of its failure. */
+        bool has_reply = own.len > 0 && !str_has_prefix(own, STR(QUEUE_BY_TEXT));
         page->list[page->count++] = (struct aged_recipient){
             .n = (uint32_t)db_column_int(stmt, 0),
             .notify = (unsigned)db_column_int(stmt, 1),

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "mail/mime_7bit.h"
 #include "svc/outbound/text_source.h"
+#include "svc/outbound/urgency.h"
 
 void courier_init(struct courier *c)
 {
@@ -143,12 +145,13 @@ static int before_end(void *arg)
 }
 
 static void list_recipients(const struct queue_message *m, const size_t *recipients, size_t count,
-                            struct smtp_client_recipient *out)
+                            unsigned extensions, struct smtp_client_recipient *out)
 {
     for (size_t i = 0; i < count; i++) {
         const struct queue_recipient *r = &m->recipients[recipients[i]];
-        out[i] = (struct smtp_client_recipient){
-            .address = r->address, .orcpt = r->orcpt, .notify = r->notify};
+        out[i] = (struct smtp_client_recipient){.address = r->address,
+                                                .orcpt = r->orcpt,
+                                                .notify = urgency_notify(m, extensions, r->notify)};
     }
 }
 
@@ -160,10 +163,14 @@ int courier_carry(struct courier *c, struct connection *connection,
     struct smtp_client_reply reply;
     struct smtp_client_outcome sent = {NULL};
     struct smtp_client_recipient *list = arena_alloc(arena, count * sizeof(*list));
+    /* Nothing is encrypted on the way out. */
+    struct urgency_peer peer = {.extensions = connection->client.extensions,
+                                .min_by_s = connection->client.min_by_s,
+                                .is_encrypted = false};
     struct carrying carrying = {.courier = c, .source = &source};
 
     *out = (struct courier_outcome){.replies = arena_alloc(arena, count * sizeof(out->replies[0]))};
-    list_recipients(message, recipients, count, list);
+    list_recipients(message, recipients, count, peer.extensions, list);
     struct smtp_client_message m = {.sender = message->sender,
                                     .size = message->bytes,
                                     .ret = message->ret,
@@ -174,7 +181,9 @@ int courier_carry(struct courier *c, struct connection *connection,
                                     .before_end = before_end,
                                     .arg = &carrying};
     text_source_init(&source, message);
-    int r = make_fit(connection, message, recipients, count, &source, &m, &reply);
+    int r = urgency_apply(message, &peer, clock_real_ms(), &m, &reply);
+    if (r > 0)
+        r = make_fit(connection, message, recipients, count, &source, &m, &reply);
     if (r == 0)
         answer_all(out, &reply, count);
     if (r > 0) {

@@ -103,6 +103,7 @@ static int send_result(struct line *l, const struct delivery *del, struct arena 
                                   .tls = STR("none"),
                                   .tried = buf_str(&l->tried),
                                   .knows_dsn = del->knows_dsn,
+                                  .knows_deliver_by = del->knows_deliver_by,
                                   .recipients = list,
                                   .count = m->count};
     return courier_tell(&l->courier, &result);
@@ -202,6 +203,7 @@ static void note_host(struct delivery *del, const struct connection *c)
     (void)snprintf(del->host, sizeof(del->host), "%s", c->host);
     (void)snprintf(del->ip, sizeof(del->ip), "%s", c->ip);
     del->knows_dsn = (c->client.extensions & SMTP_EXT_DSN) != 0;
+    del->knows_deliver_by = (c->client.extensions & SMTP_EXT_DELIVERBY) != 0;
 }
 
 /* Sends one message, to further hosts if need be, and tells the store. Yields. 0 or -ECANCELED. */

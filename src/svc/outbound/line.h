@@ -57,7 +57,7 @@ struct delivery {
     /* Who was tried last; the connection may be gone. "": nobody was asked. */
     char host[256];
     char ip[64];
-    bool knows_dsn;
+    bool knows_dsn, knows_deliver_by;
 };
 
 /* It gets a connection that is at hand (else NULL), and owns it. batch_size 0: the usual one. */

@@ -75,6 +75,10 @@ static bool wants_whole(const struct queue_report_message *m)
 {
     bool has_failed = false;
 
+    /* The notice may travel unencrypted: RFC 8689 section 5. */
+    if ((m->flags & DELIVER_REQUIRETLS) != 0)
+        return false;
+
     for (size_t i = 0; i < m->count; i++)
         has_failed |= m->recipients[i].report == QUEUE_REPORT_FAILED;
     return has_failed && m->ret == SMTP_RET_FULL && m->bytes <= DSN_ORIGINAL_MAX_BYTES;
@@ -173,6 +177,8 @@ static void write_notice(const struct queue_report_message *m, struct str origin
                     .notice_id = str_from_c(id_format(n->id, notice_id)),
                     .envid = decode_envid(m, arena),
                     .arrival_ms = m->created_ms,
+                    .release_request = m->release_request,
+                    .deliver_by_ms = m->by != 0 ? m->deliver_by_ms : 0,
                     .now_ms = clock_real_ms(),
                     .is_utf8 = (m->flags & DELIVER_SMTPUTF8) != 0,
                     .is_for_postmaster = n->is_for_postmaster,
@@ -218,20 +224,27 @@ static uint8_t notice_flags(const struct notice *n)
                      (n->needs.is_8bit ? DELIVER_8BIT : 0) | (is_utf8 ? DELIVER_SMTPUTF8 : 0));
 }
 
+/* RFC 6710 section 4.6: as urgent as what it is about. */
+static int8_t notice_priority(const struct queue_report_message *m)
+{
+    return (m->flags & DELIVER_HAS_PRIORITY) != 0 ? m->priority : (int8_t)NOTICE_PRIORITY;
+}
+
 /* Yields. 0 or negative errno. */
 static int give(const struct queue_report_message *m, const struct notice *n, struct buf *reply)
 {
     struct deliver_recipient to = {.local = n->to.local, .domain = n->to.domain, .is_relay = true};
-    struct deliver_request request = {.message_id = n->id,
-                                      .session_id = n->id,
-                                      .received_ms = clock_real_ms(),
-                                      .flags = notice_flags(n),
-                                      .priority = NOTICE_PRIORITY,
-                                      .prefix_bytes = n->prefix_bytes,
-                                      .summary = buf_str(&n->summary),
-                                      .text = buf_str(&n->text),
-                                      .recipients = &to,
-                                      .recipient_count = 1};
+    struct deliver_request request = {
+        .message_id = n->id,
+        .session_id = n->id,
+        .received_ms = clock_real_ms(),
+        .flags = (uint8_t)(notice_flags(n) | (m->flags & DELIVER_HAS_PRIORITY)),
+        .priority = notice_priority(m),
+        .prefix_bytes = n->prefix_bytes,
+        .summary = buf_str(&n->summary),
+        .text = buf_str(&n->text),
+        .recipients = &to,
+        .recipient_count = 1};
     struct buf args;
 
     buf_init(&args, WIRE_DELIVER_MAX_BYTES);

@@ -11,6 +11,7 @@
 #include "cli/queue_text.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "store/wire.h"
 
 enum {
     LIST_ROWS = 1000, /* of a table, unless --limit says otherwise */
@@ -154,6 +155,33 @@ static void print_line(const struct listing *l, const char *english, const char 
     buf_reset(value);
 }
 
+/* What its sender asked for; also when it is over. */
+static void put_release(struct buf *out, const struct listing *l, const struct queue_row *row)
+{
+    if (row->release_ms == 0)
+        return;
+    if (row->release_ms > l->now_ms)
+        queue_text_put_when(out, row->release_ms, l->now_ms, l->is_japanese);
+    else
+        queue_text_put_past(out, row->release_ms, l->now_ms, l->is_japanese);
+}
+
+static void put_deliver_by(struct buf *out, const struct listing *l, const struct queue_row *row)
+{
+    bool must_return = (row->by & DELIVER_BY_RETURN) != 0;
+
+    if (row->by == 0)
+        return;
+    if (row->deliver_by_ms > l->now_ms)
+        queue_text_put_when(out, row->deliver_by_ms, l->now_ms, l->is_japanese);
+    else
+        queue_text_put_past(out, row->deliver_by_ms, l->now_ms, l->is_japanese);
+    if (l->is_japanese)
+        buf_put_c(out, must_return ? "、過ぎれば返送" : "、過ぎれば差出人に通知");
+    else
+        buf_put_c(out, must_return ? ", else it is returned" : ", else its sender is told");
+}
+
 static void print_message(const struct listing *l, const struct queue_row *row)
 {
     char id[ID_TEXT_CHARS + 1];
@@ -167,6 +195,10 @@ static void print_message(const struct listing *l, const struct queue_row *row)
     print_line(l, "size", "大きさ", &text);
     queue_text_put_past(&text, row->created_ms, l->now_ms, l->is_japanese);
     print_line(l, "received", "受付", &text);
+    put_release(&text, l, row);
+    print_line(l, "to be sent", "送信日時", &text);
+    put_deliver_by(&text, l, row);
+    print_line(l, "deliver by", "配達期限", &text);
     queue_text_put_when(&text, row->expires_ms, l->now_ms, l->is_japanese);
     print_line(l, "expires", "期限", &text);
     if (row->priority_plus_100 != 100)

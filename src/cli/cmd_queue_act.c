@@ -1,5 +1,5 @@
 /*
- * queue retry, hold, release, drop, bounce: what an administrator does to what waits.
+ * queue retry, hold, release, drop, bounce, cancel: what an administrator does to what waits.
  *
  * Which recipients are meant is said by a message's id, by --sender, --recipient and --domain
  * (all that are given must fit), or by --all: never by nothing. What cannot be undone and concerns
@@ -27,22 +27,26 @@ struct action {
 
 static const struct action actions[] = {
     {QUEUE_ACT_RETRY, "retry", false, "will be tried again at once", "をすぐに再送します",
-     "held ones need hikyaku queue release"},
+     "held and scheduled ones need hikyaku queue release"},
     {QUEUE_ACT_HOLD, "hold", false, "held until hikyaku queue release",
      "を保留しました（hikyaku queue release で解除）", "those that are held stay so"},
-    {QUEUE_ACT_RELEASE, "release", false, "released", "の保留を解除しました",
-     "only held ones can be released"},
+    {QUEUE_ACT_RELEASE, "release", false, "released", "を送信に回しました",
+     "only held and scheduled ones can be released"},
     {QUEUE_ACT_DROP, "drop", true, "dropped, nobody is told", "を通知なしで取り除きました", ""},
     {QUEUE_ACT_BOUNCE, "bounce", true, "returned to their senders", "を差出人に返しました", ""},
+    {QUEUE_ACT_CANCEL, "cancel", true, "cancelled, nobody is told", "の送信を取り消しました",
+     "only scheduled ones can be cancelled"},
 };
 
 /* --- which --- */
 
-static int get_targets(const struct cli *cli, struct queue_filter *out)
+static int get_targets(const struct cli *cli, bool must_be_scheduled, struct queue_filter *out)
 {
     bool has_id = cli->args.word_count > 0, is_all = cli_option(cli, "--all") != NULL;
 
     int status = queue_query_filter(cli, out);
+    if (status == CLI_DONE && must_be_scheduled)
+        out->state_plus_1 = QUEUE_SCHEDULED + 1;
     if (status == CLI_DONE && has_id)
         status = queue_query_id(cli, cli_word(cli, 0), &out->id);
     if (status != CLI_DONE)
@@ -168,7 +172,8 @@ static int run(struct cli *cli, enum queue_action code)
     bool has_more = true;
 
     ASSERT(action->code == code);
-    int status = get_targets(cli, &filter);
+    /* What cannot be cancelled is not asked about either. */
+    int status = get_targets(cli, code == QUEUE_ACT_CANCEL, &filter);
     if (status == CLI_DONE)
         status = ask(cli, action, &filter);
     while (status == CLI_DONE && has_more)
@@ -196,6 +201,11 @@ int cmd_queue_release(struct cli *cli)
 int cmd_queue_drop(struct cli *cli)
 {
     return run(cli, QUEUE_ACT_DROP);
+}
+
+int cmd_queue_cancel(struct cli *cli)
+{
+    return run(cli, QUEUE_ACT_CANCEL);
 }
 
 int cmd_queue_bounce(struct cli *cli)

@@ -11,8 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
+#include "cli/queue_text.h"
+#include "cli/send_times.h"
 #include "cli/sendmail.h"
 #include "cli/sendmail_drop.h"
 #include "cli/text.h"
@@ -23,6 +26,7 @@ enum {
     PIECE_BYTES = 64 * 1024,
     HEADER_MAX_BYTES = 64 * 1024,
     BOUNDARY_BYTES = 40,
+    TIMES_ARENA_BYTES = 1024,
 };
 
 struct sending {
@@ -32,6 +36,8 @@ struct sending {
     const char *attachments[ATTACHMENTS_MAX];
     size_t attachment_count;
     char boundary[BOUNDARY_BYTES];
+    struct send_times times;
+    struct arena arena; /* of the times */
     uint64_t bytes;
     const char *at; /* the file at hand, for what is said of a failure */
 };
@@ -182,6 +188,9 @@ static int write_header(struct sending *s)
     const char *from = cli_option(s->cli, "-f"), *subject = cli_option(s->cli, "-s");
     struct submit_envelope e = {.has_sender = from != NULL,
                                 .sender = str_from_c(from),
+                                .hold_until = s->times.hold_until,
+                                .by = s->times.by,
+                                .priority = s->times.priority,
                                 .recipients = s->to->list,
                                 .recipient_count = s->to->count};
 
@@ -249,6 +258,28 @@ static int explain(const struct sending *s, int error)
                     strerror(-error), sendmail_drop_hint(error));
 }
 
+/* When it goes out, and what can be done until then. */
+static void say_scheduled(const struct sending *s)
+{
+    CLEANUP(buf_done) struct buf text;
+    bool is_japanese = text_is_japanese();
+
+    if (s->times.release_ms == 0)
+        return;
+    buf_init(&text, 256);
+    queue_text_put_when(&text, s->times.release_ms, clock_real_ms(), is_japanese);
+    if (is_japanese)
+        (void)printf("送信日時: %s\n"
+                     "それまでは取り消せます: hikyaku queue list --scheduled、"
+                     "hikyaku queue cancel ID\n",
+                     buf_c_str(&text));
+    else
+        (void)printf("It goes out at %s.\n"
+                     "Until then it can be cancelled: hikyaku queue list --scheduled, "
+                     "hikyaku queue cancel ID\n",
+                     buf_c_str(&text));
+}
+
 static void say_done(const struct sending *s)
 {
     char size[64];
@@ -284,6 +315,7 @@ static int send_mail(struct sending *s)
     if (r < 0)
         return explain(s, r);
     say_done(s);
+    say_scheduled(s);
     return CLI_DONE;
 }
 
@@ -346,6 +378,8 @@ static int prepare(struct sending *s)
     if (status == CLI_DONE)
         status = check_texts(s);
     if (status == CLI_DONE)
+        status = send_times_read(s->cli, &s->arena, &s->times);
+    if (status == CLI_DONE)
         status = list_attachments(s);
     return status == CLI_DONE ? list_recipients(s) : status;
 }
@@ -356,10 +390,12 @@ int cmd_send(struct cli *cli)
 
     *s = (struct sending){.cli = cli, .drop = {.dir_fd = -1, .fd = -1}};
     s->to = sendmail_recipients_new();
+    arena_init(&s->arena, TIMES_ARENA_BYTES);
     int status = prepare(s);
     if (status == CLI_DONE)
         status = send_mail(s);
     sendmail_recipients_free(s->to);
+    arena_done(&s->arena);
     free(s);
     return status;
 }

@@ -36,6 +36,7 @@ static const struct {
     {"queued_sending", "  being sent", UNIT_COUNT, true},
     {"queued_deferred", "  put off", UNIT_COUNT, true},
     {"queued_held", "  held", UNIT_COUNT, true},
+    {"queued_scheduled", "  scheduled", UNIT_COUNT, true},
     {"queued_reporting", "  to be reported", UNIT_COUNT, true},
     {"queue_oldest_ms", "oldest queued", UNIT_MS, true},
     {"segments", "body files", UNIT_COUNT, false},

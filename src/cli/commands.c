@@ -68,6 +68,13 @@ static const struct cli_option send_options[] = {
     {"-f", "ADDRESS", "send as ADDRESS; default: the user's own address"},
     {"-s", "TEXT", "the subject, in any language"},
     {"-a", "FILE", "a file to go along; may be given several times"},
+    {"--at", "TIME",
+     "send it then: 18:30 (the next), \"2026-11-21 18:30\", or with a zone as RFC "
+     "3339 has it"},
+    {"--in", "TIME", "send it after that time: 30min, 2h, 1d"},
+    {"--by", "TIME", "tell me if it is not delivered within that time of being sent"},
+    {"--return", NULL, "and return it then; only to servers that promise that (DELIVERBY)"},
+    {"--priority", "N", "from -9, last, to 9, first, among what waits; 0 is usual"},
     {NULL, NULL, NULL},
 };
 
@@ -76,7 +83,8 @@ static const struct cli_option queue_list_options[] = {
     {"--sender", "ADDRESS", "only from this sender; \"<>\" is the null sender"},
     {"--recipient", "ADDRESS", "only to this recipient"},
     {"--domain", "DOMAIN", "only to recipients of this domain"},
-    {"--state", "STATE", "ready, deferred, held, sending or reporting"},
+    {"--state", "STATE", "ready, deferred, held, scheduled, sending or reporting"},
+    {"--scheduled", NULL, "only what waits for the time that its sender asked for"},
     {"--limit", "N", "at most N recipients; default: 1000, with --json all"},
     {NULL, NULL, NULL},
 };
@@ -172,7 +180,9 @@ static const struct cli_command commands[] = {
      cmd_mailbox_undelete, CLI_CONNECTS, 3, 3, NULL,
      "Possible until store.expunged_retention ends. It gets a new UID."},
 
-    {"send", "[-f ADDRESS] [-s TEXT] [-a FILE]... ADDRESS...",
+    {"send",
+     "[-f ADDRESS] [-s TEXT] [-a FILE]... [--at TIME | --in TIME] [--by TIME [--return]] "
+     "[--priority N] ADDRESS...",
      "send a mail; its text is read from standard input", cmd_send, 0, 1, MANY, send_options,
      "Any user may, also while no server runs. The server mends the header and says by mail what\n"
      "could not be sent. See also sendmail(8)."},
@@ -181,7 +191,7 @@ static const struct cli_command commands[] = {
      "ID is that of a message or a session, as replies, headers and the log have it."},
     {"queue list",
      "[--id ID] [--sender ADDRESS] [--recipient ADDRESS] [--domain DOMAIN] [--state STATE] "
-     "[--limit N]",
+     "[--scheduled] [--limit N]",
      "what waits to go out", cmd_queue_list, CLI_CONNECTS | CLI_JSON, 0, 0, queue_list_options,
      "One line for each recipient."},
     {"queue show", "ID", "a message that waits: each recipient, and its trace", cmd_queue_show,
@@ -194,8 +204,12 @@ static const struct cli_command commands[] = {
      CLI_CONNECTS | CLI_JSON, 0, 1, queue_act_options, QUEUE_CHOICE_MORE},
     {"queue hold", QUEUE_CHOICE_SYNOPSIS, "keep back until it is released", cmd_queue_hold,
      CLI_CONNECTS | CLI_JSON, 0, 1, queue_act_options, QUEUE_CHOICE_MORE},
-    {"queue release", QUEUE_CHOICE_SYNOPSIS, "let go what was held", cmd_queue_release,
-     CLI_CONNECTS | CLI_JSON, 0, 1, queue_act_options, QUEUE_CHOICE_MORE},
+    {"queue release", QUEUE_CHOICE_SYNOPSIS, "let go what was held or is scheduled, now",
+     cmd_queue_release, CLI_CONNECTS | CLI_JSON, 0, 1, queue_act_options, QUEUE_CHOICE_MORE},
+    {"queue cancel", QUEUE_CHOICE_SYNOPSIS " [--yes]", "forget what is scheduled", cmd_queue_cancel,
+     CLI_CONNECTS | CLI_JSON, 0, 1, queue_end_options,
+     QUEUE_CHOICE_MORE "\nWhat is on its way already is left alone. Asks, or refuses where nobody "
+                       "can be\nasked, when it concerns several messages."},
     {"queue drop", QUEUE_CHOICE_SYNOPSIS " [--yes]", "forget without a word", cmd_queue_drop,
      CLI_CONNECTS | CLI_JSON, 0, 1, queue_end_options,
      QUEUE_CHOICE_MORE "\nAsks, or refuses where nobody can be asked, when it concerns several "

@@ -18,7 +18,8 @@ cli_command_fn cmd_config_check, cmd_config_show, cmd_config_sample, cmd_config_
 cli_command_fn cmd_config_help, cmd_dns;
 cli_command_fn cmd_account_language;
 cli_command_fn cmd_queue_list, cmd_queue_show, cmd_queue_why, cmd_queue_stats;
-cli_command_fn cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_drop, cmd_queue_bounce;
+cli_command_fn cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_drop, cmd_queue_bounce,
+    cmd_queue_cancel;
 cli_command_fn cmd_ban_list, cmd_ban_add, cmd_ban_remove;
 cli_command_fn cmd_suppression_list, cmd_suppression_remove, cmd_suppression_clear;
 

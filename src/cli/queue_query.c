@@ -68,12 +68,17 @@ int queue_query_filter(const struct cli *cli, struct queue_filter *out)
     int status = check_values(cli);
     if (status == CLI_DONE && id.len > 0)
         status = queue_query_id(cli, id, &out->id);
+    if (status == CLI_DONE && cli_option(cli, "--scheduled") != NULL) {
+        if (state.len > 0)
+            return cli_usage(cli, "say either --state or --scheduled");
+        state = STR("scheduled");
+    }
     if (status != CLI_DONE || state.len == 0)
         return status;
     if (queue_text_parse_state(state, &wanted) < 0)
         return cli_usage(cli,
-                         "\"%.*s\" is no state; there are ready, deferred, held, sending and "
-                         "reporting",
+                         "\"%.*s\" is no state; there are ready, deferred, held, scheduled, "
+                         "sending and reporting",
                          STR_ARG(state));
     out->state_plus_1 = (uint8_t)(wanted + 1);
     return CLI_DONE;
@@ -144,16 +149,22 @@ json_t *queue_query_json_row(const struct queue_row *row)
         cli_json_text(row->address), "destination", cli_json_text(row->destination), "received",
         cli_json_time(row->created_ms), "expires", cli_json_time(row->expires_ms), "bytes",
         (json_int_t)row->bytes, "priority", row->priority_plus_100 - 100);
-    json_t *more = json_pack(
-        "{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:o}", "state",
-        queue_text_state_name(row->state), "attempts", (json_int_t)row->attempts, "last_attempt",
-        queue_query_json_time(row->last_attempt_ms), "next",
-        queue_query_json_time(queue_text_next_ms(row)), "status", cli_json_text(row->status),
-        "remote", cli_json_text(row->remote), "reply", cli_json_text(row->reply),
-        "destination_state", queue_text_destination_name(row->destination_state),
-        "destination_failures", (json_int_t)row->destination_failures, "destination_why",
-        cli_json_text(row->destination_why));
+    json_t *times =
+        json_pack("{s:o, s:o, s:s}", "release", queue_query_json_time(row->release_ms),
+                  "deliver_by", queue_query_json_time(row->by != 0 ? row->deliver_by_ms : 0),
+                  "if_late", queue_text_if_late(row->by));
+    json_t *more = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:I, s:o}", "state",
+                             queue_text_row_state_name(row), "attempts", (json_int_t)row->attempts,
+                             "last_attempt", queue_query_json_time(row->last_attempt_ms), "next",
+                             queue_query_json_time(queue_text_next_ms(row)), "status",
+                             cli_json_text(row->status), "remote", cli_json_text(row->remote),
+                             "reply", cli_json_text(row->reply), "destination_state",
+                             queue_text_destination_name(row->destination_state),
+                             "destination_failures", (json_int_t)row->destination_failures,
+                             "destination_why", cli_json_text(row->destination_why));
     (void)json_object_update(object, more);
+    (void)json_object_update(object, times);
+    json_decref(times);
     json_decref(more);
     return object;
 }

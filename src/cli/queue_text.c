@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "cli/text.h"
+#include "store/wire.h"
 
 /* By enum queue_state. */
 static const struct {
@@ -14,7 +15,28 @@ static const struct {
     [QUEUE_LEASED] = {"sending", "being sent", "送信中"},
     [QUEUE_HELD] = {"held", "held", "保留"},
     [QUEUE_DONE] = {"reporting", "to be reported", "通知待ち"},
+    [QUEUE_SCHEDULED] = {"scheduled", "scheduled", "予約送信"},
 };
+
+/* Of what is scheduled, an administrator's hold is a time that never comes. */
+static unsigned state_of(const struct queue_row *row)
+{
+    bool is_held = row->state == QUEUE_SCHEDULED && row->due_ms == QUEUE_NO_TIME;
+
+    return is_held ? (unsigned)QUEUE_HELD : row->state;
+}
+
+const char *queue_text_row_state_name(const struct queue_row *row)
+{
+    return queue_text_state_name(state_of(row));
+}
+
+const char *queue_text_if_late(unsigned by)
+{
+    if (by & DELIVER_BY_RETURN)
+        return "return";
+    return by & DELIVER_BY_NOTIFY ? "notify" : "";
+}
 
 const char *queue_text_state_name(unsigned state)
 {
@@ -59,6 +81,8 @@ int64_t queue_text_next_ms(const struct queue_row *row)
 {
     bool destination_waits = row->destination_state == QUEUE_DESTINATION_WAITING;
 
+    if (row->state == QUEUE_SCHEDULED)
+        return row->due_ms != QUEUE_NO_TIME ? row->due_ms : 0;
     if (row->state == QUEUE_DEFERRED)
         return MAX(row->due_ms, destination_waits ? row->destination_due_ms : 0);
     return queue_text_waits_for_destination(row) ? row->destination_due_ms : 0;
@@ -107,7 +131,7 @@ void queue_text_put_state(struct buf *out, const struct queue_row *row, int64_t 
 {
     int64_t next_ms = queue_text_next_ms(row);
     bool waits = queue_text_waits_for_destination(row);
-    const char *words = queue_text_state_words(row->state, is_japanese);
+    const char *words = queue_text_state_words(state_of(row), is_japanese);
 
     if (row->state == QUEUE_DONE) {
         put_done(out, row->report, is_japanese);
@@ -117,6 +141,11 @@ void queue_text_put_state(struct buf *out, const struct queue_row *row, int64_t 
         buf_put_c(out, words);
         if (row->state == QUEUE_DEFERRED)
             buf_put_c(out, is_japanese ? "、まもなく再送" : ", due now");
+        return;
+    }
+    if (row->state == QUEUE_SCHEDULED) {
+        buf_printf(out, "%s%s", words, is_japanese ? "、送信は " : " for ");
+        queue_text_put_when(out, next_ms, now_ms, is_japanese);
         return;
     }
     if (is_japanese) {

@@ -11,8 +11,12 @@
 
 enum { QUEUE_NO_DESTINATION = 255 }; /* destination_state when there is no row */
 
-/* "ready", "deferred", "sending", "held", "reporting": for options and JSON. */
+/* "ready", "deferred", "sending", "held", "reporting", "scheduled": for options. */
 const char *queue_text_state_name(unsigned state);
+/* The same of a row, for JSON: what is scheduled and was held by an administrator is held. */
+const char *queue_text_row_state_name(const struct queue_row *row);
+/* What happens to mail that is late, of enum deliver_by bits: "notify", "return" or "". */
+const char *queue_text_if_late(unsigned by);
 /* A recipient's state by its name: 0 or -EINVAL. */
 MUST_CHECK int queue_text_parse_state(struct str name, enum queue_state *out);
 /* "ready", "waiting", "active", "none". */

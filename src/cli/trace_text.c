@@ -22,10 +22,14 @@ struct phrase {
 
 static const struct phrase phrases[] = {
     {"accepted",
-     "accepted from <{address}>[ of {login}][ via {peer}][ ({helo})][, {size}][, {count}]",
+     "accepted from <{address}>[ of {login}][ via {peer}][ ({helo})][, {size}][, {count}]"
+     "[, priority {priority}]",
      "<{address}> から受け付けました[、ログイン {login}][、接続元 {peer}][ "
-     "({helo})][、{size}][、{count}]",
+     "({helo})][、{size}][、{count}]"
+     "[、優先度 {priority}]",
      ""},
+    {"scheduled", "scheduled for {address}: to be sent at {until}",
+     "{address} 宛を予約しました。送信は {until}", ""},
     {"delivered", "delivered to {address} ({mailbox}[ of {account}])",
      "{address} に配達しました（[{account} の ]{mailbox}）", ""},
     {"queued", "queued for {address}[, by the route {route}]",
@@ -53,7 +57,13 @@ static const struct phrase phrases[] = {
     {"retried", "to be tried again at once, for {address}[; by {by}]",
      "{address} 宛をすぐに再送することにしました[（{by}による）]", ""},
     {"released", "released, for {address}[; by {by}]",
-     "{address} 宛の保留を解除しました[（{by}による）]", ""},
+     "{address} 宛を送信に回しました[（{by}による）]", ""},
+    {"cancelled", "cancelled, for {address}[; by {by}]",
+     "{address} 宛の送信を取り消しました[（{by}による）]", ""},
+    {"overdue", "given up for {address}: the time that its sender set is over[; last: {said}]",
+     "{address} 宛は差出人が指定した時刻を過ぎたため取りやめました[。最後の理由: {said}]", ""},
+    {"late", "late for {address}: the time that its sender set is over[; last: {said}]",
+     "{address} 宛は差出人が指定した時刻を過ぎました[。最後の理由: {said}]", ""},
     {"dropped", "dropped without a word, for {address}[; by {by}]",
      "{address} 宛を通知なしで取り除きました[（{by}による）]", ""},
     {"recovered", "found after a crash: the mail is whole, its earlier trace is lost[, {size}]",
@@ -301,12 +311,12 @@ static bool put_said(struct telling *t, struct buf *out)
 }
 
 /* A moment, and how long after the event that is. */
-static bool put_next(struct telling *t, struct buf *out)
+static bool put_moment(struct telling *t, const char *key, struct buf *out)
 {
     int64_t event_ms = t->event->time_ms;
     uint64_t next_ms;
 
-    if (!take_number(t, "next", &next_ms))
+    if (!take_number(t, key, &next_ms))
         return false;
     text_put_clock(out, (int64_t)next_ms, event_ms);
     if ((int64_t)next_ms < event_ms)
@@ -317,6 +327,16 @@ static bool put_next(struct telling *t, struct buf *out)
     return true;
 }
 
+static bool put_next(struct telling *t, struct buf *out)
+{
+    return put_moment(t, "next", out);
+}
+
+static bool put_until(struct telling *t, struct buf *out)
+{
+    return put_moment(t, "until", out);
+}
+
 static bool put_who(struct telling *t, struct buf *out)
 {
     struct str by;
@@ -325,6 +345,8 @@ static bool put_who(struct telling *t, struct buf *out)
         return false;
     if (str_eq_c(by, "administrator"))
         buf_put_c(out, t->is_japanese ? "管理者" : "the administrator");
+    else if (str_eq_c(by, "schedule"))
+        buf_put_c(out, t->is_japanese ? "予約" : "its schedule");
     else
         text_put_safe(out, by);
     return true;
@@ -346,9 +368,11 @@ static const struct {
     const char *key;
     bool (*put)(struct telling *t, struct buf *out);
 } special[] = {
-    {"address", put_address}, {"recipient", put_recipient}, {"size", put_size},
-    {"count", put_count},     {"host", put_host},           {"crypto", put_crypto},
-    {"where", put_where},     {"said", put_said},           {"next", put_next},
+    {"address", put_address}, {"recipient", put_recipient},
+    {"size", put_size},       {"count", put_count},
+    {"host", put_host},       {"crypto", put_crypto},
+    {"where", put_where},     {"said", put_said},
+    {"next", put_next},       {"until", put_until},
     {"by", put_who},          {"route", put_route},
 };
 

@@ -195,7 +195,7 @@ def test_what_is_held_is_released(held):
     assert 'released, for hana@held.example; by the administrator' in trace
     assert 'relayed to hana@held.example by mx.held.example [127.0.0.1], not encrypted: 250' \
         in trace
-    assert japanese(held, 'queue', 'release', '--all') == '宛先 1 件の保留を解除しました\n'
+    assert japanese(held, 'queue', 'release', '--all') == '宛先 1 件を送信に回しました\n'
     until(lambda: rows(held) == [], 15, 'an empty queue')
 
 

@@ -208,6 +208,10 @@ struct settings {
     int submission_recipients_per_day;
     int submission_new_recipients_per_day;
 
+    int64_t auth_cache; /* ms; 0: nothing is remembered */
+    int auth_hash_threads;
+    bool auth_cram_md5;
+
     char *submit_spool_dir; /* "": off */
     struct settings_list submit_trusted_users;
     struct settings_list submit_senders; /* value_parse_sender() takes each apart */

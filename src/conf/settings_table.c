@@ -48,6 +48,7 @@ static const struct setting_section sections[] = {
     {"resolver", "How questions to the DNS are answered."},
     {"brakes", "What slows down those who guess passwords or come too often."},
     {"submission", "Mail that users give to be sent, after they have logged in."},
+    {"auth", "How users prove who they are."},
     {"submit", "Mail of programs on this machine, given by the command sendmail."},
 };
 
@@ -380,6 +381,21 @@ static const struct setting table[] = {
      .min = 0, .max = 10000000,
      .help = "Recipients elsewhere to whom one account never wrote before, in a day. A stolen "
              "password shows here first: spam goes to strangers. 0 sets no limit."},
+
+    {FIELD(auth, cache), .type = SETTING_DURATION, .text_default = "5min",
+     .min = 0, .max = HOUR_MS,
+     .help = "How long the store remembers that a password was right, so that programs which log in "
+             "every minute do not cost a slow hash each time. Only a keyed hash is remembered, in "
+             "memory; any change of the account forgets it at once. 0 turns that off."},
+    {FIELD(auth, hash_threads), .type = SETTING_INT, .text_default = "2", .min = 1, .max = 16,
+     .help = "Threads that hash passwords. Each needs 19 MiB of memory while it works, and about "
+             "15 ms for a password; more logins than they can do wait, but nothing else does."},
+    {FIELD(auth, cram_md5), .type = SETTING_BOOL, .text_default = "no",
+     .min = 0, .max = 1,
+     .help = "Whether the mechanism CRAM-MD5 is offered. It needs passwords that can be recovered: "
+             "while this is on, each new password is also kept in a form that whoever has the data "
+             "folder or a backup can read. Passwords that were set before do not work with it. "
+             "Better leave it off: SCRAM does the same without."},
 
     {FIELD(submit, spool_dir), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "/var/spool/hikyaku", .min = 0, .max = 1024,

@@ -15,18 +15,25 @@ struct queue {
     pthread_mutex_t lock;
     pthread_cond_t filled;
     struct list jobs;
-    size_t count;
+    size_t count, max_count;
     bool is_closed;
+};
+
+/* Threads that take jobs one by one, each with a view of the rows of its own. */
+struct crew {
+    struct executor *executor;
+    struct queue queue;
+    pthread_t *threads;
+    unsigned count;
 };
 
 struct executor {
     struct executor_config config;
     struct queue writes;
-    struct queue reads;
+    struct crew readers;
+    struct crew hashers; /* apart, so that no read waits behind a password */
     pthread_t writer;
     pthread_t syncer;
-    pthread_t *readers;
-    unsigned reader_count;
     /* The segment sync of the group at hand. */
     pthread_mutex_t sync_lock;
     pthread_cond_t sync_changed;
@@ -39,19 +46,20 @@ struct executor {
     _Atomic uint64_t groups, jobs, failed_groups;
 };
 
-static void queue_init(struct queue *q)
+static void queue_init(struct queue *q, size_t max_count)
 {
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->filled, NULL);
     list_init(&q->jobs);
     q->count = 0;
+    q->max_count = max_count;
     q->is_closed = false;
 }
 
 static int queue_put(struct queue *q, struct job *job)
 {
     pthread_mutex_lock(&q->lock);
-    bool may = q->count < EXECUTOR_QUEUE_MAX_JOBS && !q->is_closed;
+    bool may = q->count < q->max_count && !q->is_closed;
     if (may) {
         list_append(&q->jobs, &job->link);
         if (q->count++ == 0)
@@ -305,7 +313,7 @@ static void release_group(struct executor *e, struct list *jobs)
     while ((link = list_pop(jobs)) != NULL) {
         struct job *job = CONTAINER_OF(link, struct job, link);
         job->is_written = job->status >= 0;
-        if (!job->is_written || job->verb->finish == NULL || queue_put(&e->reads, job) < 0)
+        if (!job->is_written || job->verb->finish == NULL || queue_put(&e->readers.queue, job) < 0)
             list_append(&done, &job->link);
     }
     if (!list_is_empty(&done))
@@ -326,7 +334,7 @@ static void *run_writer(void *arg)
     return NULL;
 }
 
-/* --- the readers --- */
+/* --- the readers and the hashers --- */
 
 /* What comes before a write, or nothing: then it goes on to the writer. */
 static void run_prepare(struct executor *e, struct job *job)
@@ -358,9 +366,10 @@ static void run_read(struct executor *e, struct job *job, struct db *db)
     give_back_one(e, job);
 }
 
-static void *run_reader(void *arg)
+static void *run_crew(void *arg)
 {
-    struct executor *e = arg;
+    struct crew *crew = arg;
+    struct executor *e = crew->executor;
     struct db *db = NULL;
     struct list jobs;
 
@@ -368,7 +377,7 @@ static void *run_reader(void *arg)
     int r = db_open(e->config.db_path, DB_READER, true, &db);
     if (r < 0)
         LOG(LOG_ERROR, "store.reader-failed", LOG_ERR(r));
-    while (queue_take(&e->reads, &jobs, 1) > 0) {
+    while (queue_take(&crew->queue, &jobs, 1) > 0) {
         struct job *job = CONTAINER_OF(list_pop(&jobs), struct job, link);
         if (db == NULL && !job->is_written &&
             db_open(e->config.db_path, DB_READER, true, &db) < 0) {
@@ -386,7 +395,9 @@ int executor_submit(struct executor *e, struct job *job)
 {
     bool is_read_first = job->verb->kind == VERB_READ || job_prepare_handler(job) != NULL;
 
-    return queue_put(is_read_first ? &e->reads : &e->writes, job);
+    if (is_read_first && job->verb->is_costly)
+        return queue_put(&e->hashers.queue, job);
+    return queue_put(is_read_first ? &e->readers.queue : &e->writes, job);
 }
 
 int executor_event_fd(const struct executor *e)
@@ -410,13 +421,32 @@ void executor_get_stats(const struct executor *e, struct executor_stats *out)
         .groups = e->groups, .jobs = e->jobs, .failed_groups = e->failed_groups};
 }
 
+static void start_crew(struct executor *e, struct crew *crew, unsigned count)
+{
+    crew->executor = e;
+    crew->count = count;
+    crew->threads = xcalloc(count, sizeof(*crew->threads));
+    for (unsigned i = 0; i < count; i++)
+        ASSERT(pthread_create(&crew->threads[i], NULL, run_crew, crew) == 0);
+}
+
+/* After what is queued. */
+static void stop_crew(struct crew *crew)
+{
+    queue_close(&crew->queue);
+    for (unsigned i = 0; i < crew->count; i++)
+        pthread_join(crew->threads[i], NULL);
+    free(crew->threads);
+}
+
 int executor_start(const struct executor_config *config, struct executor **out)
 {
     struct executor *e = xcalloc(1, sizeof(*e));
 
     e->config = *config;
-    queue_init(&e->writes);
-    queue_init(&e->reads);
+    queue_init(&e->writes, EXECUTOR_QUEUE_MAX_JOBS);
+    queue_init(&e->readers.queue, EXECUTOR_QUEUE_MAX_JOBS);
+    queue_init(&e->hashers.queue, EXECUTOR_HASHES_MAX_JOBS);
     pthread_mutex_init(&e->sync_lock, NULL);
     pthread_cond_init(&e->sync_changed, NULL);
     pthread_mutex_init(&e->done_lock, NULL);
@@ -427,12 +457,10 @@ int executor_start(const struct executor_config *config, struct executor **out)
         free(e);
         return r;
     }
-    e->reader_count = config->reader_threads;
-    e->readers = xcalloc(e->reader_count, sizeof(*e->readers));
     ASSERT(pthread_create(&e->writer, NULL, run_writer, e) == 0);
     ASSERT(pthread_create(&e->syncer, NULL, run_syncer, e) == 0);
-    for (unsigned i = 0; i < e->reader_count; i++)
-        ASSERT(pthread_create(&e->readers[i], NULL, run_reader, e) == 0);
+    start_crew(e, &e->readers, config->reader_threads);
+    start_crew(e, &e->hashers, config->hash_threads);
     *out = e;
     return 0;
 }
@@ -441,15 +469,13 @@ void executor_stop(struct executor *e, struct list *out_jobs)
 {
     if (e == NULL)
         return;
-    queue_close(&e->reads);
-    for (unsigned i = 0; i < e->reader_count; i++)
-        pthread_join(e->readers[i], NULL);
+    stop_crew(&e->hashers);
+    stop_crew(&e->readers);
     queue_close(&e->writes);
     pthread_join(e->writer, NULL);
     set_sync_state(e, SYNC_QUIT);
     pthread_join(e->syncer, NULL);
     list_splice(out_jobs, &e->done);
     close(e->done_fd);
-    free(e->readers);
     free(e);
 }

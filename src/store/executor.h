@@ -1,5 +1,6 @@
 /*
- * The store's threads: one that writes, a few that read, and the way back to the loop.
+ * The store's threads: one that writes, a few that read, a few that hash passwords, and the way back
+ * to the loop.
  *
  * Group commit lives here and nowhere else: the writer takes all waiting writes, runs each in one
  * transaction (in a savepoint of its own, where it may fail half-way), syncs the active segment (on
@@ -22,6 +23,7 @@ struct executor_config {
     const char *db_path;
     struct db *writer_db; /* borrowed; used by the writer thread alone from now on */
     unsigned reader_threads;
+    unsigned hash_threads;
     /* These run on the writer thread. Inside each group's transaction, after its jobs, with the
      * bytes that they appended, and what they freed: segment rows. 0 or negative errno (the group
      * fails). */
@@ -44,6 +46,9 @@ struct executor_stats { /* monotonic; read without locks for status and benchmar
 };
 
 enum { EXECUTOR_GROUP_MAX_JOBS = 512, EXECUTOR_QUEUE_MAX_JOBS = 20000 };
+/* Passwords that wait to be hashed: some seconds of work. More is an attack or a storm of logins;
+ * whoever comes then is told to try later, before his program gives up by itself. */
+enum { EXECUTOR_HASHES_MAX_JOBS = 256 };
 
 /* Starts the threads. 0 or negative errno. */
 MUST_CHECK int executor_start(const struct executor_config *config, struct executor **out);

@@ -46,6 +46,7 @@ struct verb {
      * later all the same, its group does. */
     bool is_whole;
     bool has_secret;        /* the request may hold a password */
+    bool is_costly;         /* it hashes: what would be a reader's is done by the hash threads */
     bool changes_directory; /* recipients may lead elsewhere after it */
 };
 

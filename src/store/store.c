@@ -436,6 +436,7 @@ int store_start(struct store *s)
         .db_path = s->db_path,
         .writer_db = s->db,
         .reader_threads = (unsigned)s->settings->store_reader_threads,
+        .hash_threads = (unsigned)s->settings->auth_hash_threads,
         .before_commit = before_commit,
         .count_freed = count_freed,
         .undo_bodies = undo_bodies,

@@ -27,7 +27,10 @@ build    libunistring-dev    Unicode normalisation
 build    libjansson-dev      --json output
 build    libarchive-dev      backup files
 build    libdeflate-dev      checksums of stored bodies (CRC-32)
-build    libssl-dev          digests of SCRAM (libcrypto)
+build    libssl-dev          digests of SCRAM and of imported hashes (libcrypto)
+build    libcrypt-dev        verifying imported password hashes
+build    liboath-dev         one-time codes
+build    libqrencode-dev     QR codes in the terminal and as PNG
 build    libgsasl-dev        authentication mechanisms (PLAIN, LOGIN, CRAM-MD5)
 build    libidn-dev          preparing user names and passwords (SASLprep)
 check    libcmocka-dev       unit tests
@@ -38,6 +41,7 @@ check    s-nail              a mail client as people use it
 check    msmtp               a client that submits like sendmail
 check    curl                another SMTP client implementation
 check    sqlite3             looks into the store from outside
+check    oathtool            one-time codes as an app makes them
 check    procps              processes and their memory
 check    iproute2            sockets and loopback addresses
 check    openssl             certificates and s_client

@@ -1,6 +1,6 @@
 /*
- * The store's threads: one that writes, a few that read, a few that hash passwords, and the way back
- * to the loop.
+ * The store's threads: one that writes, a few that read, a few that hash passwords, and the way
+ * back to the loop.
  *
  * Group commit lives here and nowhere else: the writer takes all waiting writes, runs each in one
  * transaction (in a savepoint of its own, where it may fail half-way), syncs the active segment (on

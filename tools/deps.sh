@@ -42,6 +42,8 @@ check    msmtp               a client that submits like sendmail
 check    curl                another SMTP client implementation
 check    sqlite3             looks into the store from outside
 check    oathtool            one-time codes as an app makes them
+check    whois               mkpasswd: password hashes as other systems make them
+check    libzbar0            reads QR codes as a phone does
 check    procps              processes and their memory
 check    iproute2            sockets and loopback addresses
 check    openssl             certificates and s_client

@@ -31,6 +31,13 @@ void arena_done(struct arena *a)
     a->used_bytes = 0;
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_chunk *chunk = a->chunks; chunk != NULL; chunk = chunk->next)
+        explicit_bzero(chunk->bytes, chunk->used);
+    arena_done(a);
+}
+
 static void add_chunk(struct arena *a, size_t need)
 {
     size_t cap = a->chunks != NULL ? a->chunks->cap * 2 : ARENA_FIRST_CHUNK_BYTES;

@@ -24,6 +24,9 @@ void arena_init(struct arena *a, size_t max_bytes);
 /* Frees everything; the arena may be used again. NULL is taken. */
 void arena_done(struct arena *a);
 
+/* The same, and nothing of what was in it stays in memory: for secrets. */
+void arena_wipe(struct arena *a);
+
 /* Zeroed memory aligned for any object. */
 void *arena_alloc(struct arena *a, size_t bytes) __attribute__((returns_nonnull));
 /* A copy of the text, followed by a NUL that the view does not count. */

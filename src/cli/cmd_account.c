@@ -1,59 +1,161 @@
-/* account add, list, password, language, remove. */
+/* account add, password, check, disable, enable, language, remove. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/commands.h"
-#include "cli/password.h"
-#include "cli/table.h"
+#include "cli/typed_password.h"
+#include "store/auth_wire.h"
+#include "store/password.h"
 #include "store/wire.h"
 
 enum { ARGS_MAX_BYTES = 8192 };
 
-static int get_password(struct cli *cli, struct buf *out)
+/* Adds the form, then the password or the hash, as the options say. CLI_DONE or CLI_FAILED, said.
+ */
+static int put_password(struct cli *cli, enum password_form form, struct buf *args)
 {
-    if (cli_option(cli, "--password-stdin") != NULL)
-        return password_read_stdin(out);
-    return password_ask(cli->args.words[0], out);
+    bool is_piped = form == PASSWORD_HASH || cli_option(cli, "--password-stdin") != NULL;
+    struct buf text;
+    int status = CLI_DONE;
+
+    buf_init(&text, PASSWORD_TYPED_MAX_BYTES);
+    if (form != PASSWORD_NONE)
+        status = is_piped ? password_read_stdin(&text) : password_ask(cli->args.words[0], &text);
+    buf_put_u8(args, (uint8_t)form);
+    buf_put_lp(args, buf_str(&text));
+    password_done(&text);
+    return status;
+}
+
+/* Which of the options that exclude each other was given; CLI_USAGE, said, when several were. */
+static int find_form(const struct cli *cli, enum password_form *out)
+{
+    bool is_none = cli_option(cli, "--no-password") != NULL;
+    bool is_hash = cli_option(cli, "--hash-stdin") != NULL;
+    bool is_text = cli_option(cli, "--password-stdin") != NULL;
+
+    if (is_none + is_hash + is_text > 1)
+        return cli_usage(cli, "say one of --password-stdin, --hash-stdin and --no-password");
+    *out = is_none ? PASSWORD_NONE : is_hash ? PASSWORD_HASH : PASSWORD_TEXT;
+    return CLI_DONE;
+}
+
+static int run_with_password(struct cli *cli, unsigned verb, const char *done)
+{
+    enum password_form form = PASSWORD_TEXT;
+    struct buf args;
+
+    int status = find_form(cli, &form);
+    if (status != CLI_DONE)
+        return status;
+    buf_init(&args, ARGS_MAX_BYTES);
+    buf_put_lp(&args, cli_word(cli, 0));
+    status = put_password(cli, form, &args);
+    if (status == CLI_DONE)
+        status = cli_run_verb(cli, verb, &args, done);
+    password_done(&args);
+    return status;
 }
 
 int cmd_account_add(struct cli *cli)
 {
-    bool has_password = cli_option(cli, "--no-password") == NULL;
-    struct buf args, password;
-    int status = CLI_DONE;
-
-    if (!has_password && cli_option(cli, "--password-stdin") != NULL)
-        return cli_usage(cli, "say either --password-stdin or --no-password");
-    buf_init(&args, ARGS_MAX_BYTES);
-    buf_init(&password, PASSWORD_MAX_BYTES);
-    if (has_password)
-        status = get_password(cli, &password);
-    if (status == CLI_DONE) {
-        buf_put_lp(&args, cli_word(cli, 0));
-        buf_put_u8(&args, has_password);
-        buf_put_lp(&args, buf_str(&password));
-        status = cli_run_verb(cli, STORE_ACCOUNT_ADD, &args, "added");
-    }
-    password_done(&password);
-    password_done(&args);
-    return status;
+    return run_with_password(cli, STORE_ACCOUNT_ADD, "added");
 }
 
 int cmd_account_password(struct cli *cli)
 {
-    struct buf args, password;
+    return run_with_password(cli, STORE_ACCOUNT_PASSWORD,
+                             cli_option(cli, "--no-password") != NULL
+                                 ? "nobody can log in with a password of its own now"
+                                 : "the new password holds now");
+}
+
+static int set_enabled(struct cli *cli, bool is_enabled, const char *done)
+{
+    struct buf args;
 
     buf_init(&args, ARGS_MAX_BYTES);
-    buf_init(&password, PASSWORD_MAX_BYTES);
-    int status = get_password(cli, &password);
-    if (status == CLI_DONE) {
-        buf_put_lp(&args, cli_word(cli, 0));
-        buf_put_lp(&args, buf_str(&password));
-        status = cli_run_verb(cli, STORE_ACCOUNT_PASSWORD, &args, "the new password holds now");
-    }
-    password_done(&password);
-    password_done(&args);
+    buf_put_lp(&args, cli_word(cli, 0));
+    buf_put_u8(&args, is_enabled);
+    int status = cli_run_verb(cli, STORE_ACCOUNT_ENABLE, &args, done);
+    buf_done(&args);
     return status;
 }
+
+int cmd_account_disable(struct cli *cli)
+{
+    return set_enabled(cli, false, "nobody can log in any more; mail for it is kept");
+}
+
+int cmd_account_enable(struct cli *cli)
+{
+    return set_enabled(cli, true, "it can be logged in to again");
+}
+
+/* --- check --- */
+
+static int find_service(const struct cli *cli, uint8_t *out)
+{
+    const char *name = cli_option(cli, "--for");
+
+    if (name == NULL || strcmp(name, "send") == 0)
+        *out = AUTH_SEND;
+    else if (strcmp(name, "read") == 0)
+        *out = AUTH_READ;
+    else
+        return cli_usage(cli, "--for is send or read");
+    return CLI_DONE;
+}
+
+static int tell_verdict(const struct cli *cli, struct str reply)
+{
+    static const char *const texts[AUTH_VERDICT_END] = {
+        [AUTH_OK] = "right: a mail program would be let in",
+        [AUTH_BAD] = "wrong password, or no such account, or it is disabled",
+        [AUTH_NEEDS_APP_PASSWORD] = "right, but for this a mail program needs an app password; see "
+                                    "hikyaku account app-password --help",
+        [AUTH_BANNED] = "this address is banned for now",
+        [AUTH_TOO_MANY] = "too many tries; come again later",
+    };
+    struct cursor c = cursor_from(reply);
+    struct auth_answer answer;
+
+    if (auth_get_answer(&c, &answer) < 0)
+        return cli_fail("the server's answer makes no sense; restart the server");
+    if (answer.verdict != AUTH_OK)
+        return cli_fail("%s: %s", cli->args.words[0], texts[answer.verdict]);
+    (void)printf("%s\n", texts[AUTH_OK]);
+    return CLI_DONE;
+}
+
+int cmd_account_check(struct cli *cli)
+{
+    struct auth_request request = {.username = cli_word(cli, 0)};
+    struct buf args, password, reply;
+
+    int status = find_service(cli, &request.service);
+    if (status != CLI_DONE)
+        return status;
+    buf_init(&args, ARGS_MAX_BYTES);
+    buf_init(&password, PASSWORD_TYPED_MAX_BYTES);
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    status = cli_option(cli, "--password-stdin") != NULL
+                 ? password_read_stdin(&password)
+                 : password_ask_once(cli->args.words[0], &password);
+    if (status == CLI_DONE) {
+        request.password = buf_str(&password);
+        auth_put_request(&args, &request);
+        status = client_do(&cli->client, STORE_AUTH_PASSWORD, buf_str(&args), &reply);
+    }
+    if (status == CLI_DONE)
+        status = tell_verdict(cli, buf_str(&reply));
+    password_done(&password);
+    password_done(&args);
+    buf_done(&reply);
+    return status;
+}
+
+/* --- language, removal --- */
 
 int cmd_account_language(struct cli *cli)
 {
@@ -81,81 +183,5 @@ int cmd_account_remove(struct cli *cli)
     buf_put_u8(&args, cli_option(cli, "--with-mail") != NULL);
     int status = cli_run_verb(cli, STORE_ACCOUNT_REMOVE, &args, "removed");
     buf_done(&args);
-    return status;
-}
-
-struct account_row {
-    struct str address, key;
-    bool has_password;
-    int64_t created_ms;
-    uint64_t messages, bytes;
-};
-
-static bool take_account(struct cursor *c, struct account_row *out)
-{
-    *out = (struct account_row){.address = cursor_lp(c)};
-    out->has_password = cursor_u8(c) != 0;
-    out->created_ms = (int64_t)cursor_u64(c);
-    out->messages = cursor_u64(c);
-    out->bytes = cursor_u64(c);
-    out->key = cursor_lp(c);
-    return cursor_status(c) == 0;
-}
-
-static void take_row(struct cursor *c, struct buf *next_args)
-{
-    struct account_row row;
-
-    if (take_account(c, &row))
-        buf_put_lp(next_args, row.key);
-}
-
-static int print_json(struct cursor *c)
-{
-    json_t *list = json_array();
-    struct account_row row;
-
-    while (cursor_left(c) > 0 && take_account(c, &row))
-        (void)json_array_append_new(
-            list, json_pack("{s:o, s:b, s:o, s:I, s:I}", "address", cli_json_text(row.address),
-                            "has_password", (int)row.has_password, "created",
-                            cli_json_time(row.created_ms), "messages", (json_int_t)row.messages,
-                            "bytes", (json_int_t)row.bytes));
-    return cli_print_json(list);
-}
-
-static void print_table(struct cursor *c)
-{
-    static const struct table_column columns[] = {
-        {"account", false, 0},  {"messages", true, 0}, {"size", true, 0},
-        {"password", false, 0}, {"since", false, 0},
-    };
-    struct account_row row;
-    struct table table;
-
-    table_init(&table, columns, ARRAY_LEN(columns));
-    while (cursor_left(c) > 0 && take_account(c, &row)) {
-        table_put(&table, row.address);
-        table_put_number(&table, row.messages);
-        table_put_size(&table, row.bytes);
-        table_put_c(&table, row.has_password ? "yes" : "no");
-        table_put_time(&table, row.created_ms);
-    }
-    table_print(&table, "no accounts yet; add one: hikyaku account add ADDRESS");
-    table_done(&table);
-}
-
-int cmd_account_list(struct cli *cli)
-{
-    struct buf reply;
-
-    buf_init(&reply, CLIENT_LIST_MAX_BYTES);
-    int status = client_list(&cli->client, STORE_ACCOUNT_LIST, take_row, &reply);
-    struct cursor c = cursor_from(buf_str(&reply));
-    if (status == CLI_DONE && cli->args.is_json)
-        status = print_json(&c);
-    else if (status == CLI_DONE)
-        print_table(&c);
-    buf_done(&reply);
     return status;
 }

@@ -23,15 +23,34 @@ static const struct cli_option domain_set_options[] = {
     {"--no-catch-all", NULL, "mail to unknown users is refused"},
     {NULL, NULL, NULL},
 };
-static const struct cli_option account_add_options[] = {
+static const struct cli_option account_password_options[] = {
     {"--password-stdin", NULL, "the password is the first line of standard input"},
+    {"--hash-stdin", NULL, "so is its hash from another system; see below"},
     {"--no-password", NULL, "nobody can log in; mail is kept"},
     {NULL, NULL, NULL},
 };
-static const struct cli_option account_password_options[] = {
+static const struct cli_option account_check_options[] = {
+    {"--for", "PURPOSE", "send (the default) or read"},
     {"--password-stdin", NULL, "the password is the first line of standard input"},
     {NULL, NULL, NULL},
 };
+static const struct cli_option account_totp_options[] = {
+    {"--png", "FILE", "enable: write the QR code into this new file, too"},
+    {NULL, NULL, NULL},
+};
+static const struct cli_option account_app_password_options[] = {
+    {"--scope", "SCOPE", "add: send, read or send,read (the default)"},
+    {"--expires", "SPAN", "add: until when it works: 90d, 12h; default: for ever"},
+    {NULL, NULL, NULL},
+};
+#define ACCOUNT_PASSWORD_SYNOPSIS "ADDRESS [--password-stdin | --hash-stdin | --no-password]"
+#define ACCOUNT_PASSWORD_MORE                                                                      \
+    "Asks for the password twice, unless an option says otherwise. Hashes that are taken: of\n"    \
+    "crypt(3) ($y$, $2b$, $6$, $5$; also behind {CRYPT}), argon2id, {SSHA}, {SSHA256}, "           \
+    "{SSHA512},\n"                                                                                 \
+    "{PBKDF2-SHA256} and the like; the first login replaces them. While auth.cram_md5 is on, "     \
+    "new\n"                                                                                        \
+    "passwords are also kept in a form that can be recovered."
 static const struct cli_option account_remove_options[] = {
     {"--with-mail", NULL, "also when there are messages: they are gone for good"},
     {NULL, NULL, NULL},
@@ -138,13 +157,35 @@ static const struct cli_command commands[] = {
     {"domain remove", "NAME", "take no more mail for a domain", cmd_domain_remove, CLI_CONNECTS, 1,
      1, NULL, "Refused while the domain has accounts."},
 
-    {"account add", "ADDRESS [--password-stdin | --no-password]", "make an account",
-     cmd_account_add, CLI_CONNECTS, 1, 1, account_add_options,
-     "Asks for the password twice, unless an option says otherwise."},
+    {"account add", ACCOUNT_PASSWORD_SYNOPSIS, "make an account", cmd_account_add, CLI_CONNECTS, 1,
+     1, account_password_options, ACCOUNT_PASSWORD_MORE},
     {"account list", "", "the accounts of this server", cmd_account_list, CLI_CONNECTS | CLI_JSON,
      0, 0, NULL, NULL},
-    {"account password", "ADDRESS [--password-stdin]", "set a new password", cmd_account_password,
-     CLI_CONNECTS, 1, 1, account_password_options, NULL},
+    {"account show", "ADDRESS", "one account, and what it logs in with", cmd_account_show,
+     CLI_CONNECTS | CLI_JSON, 1, 1, NULL, NULL},
+    {"account password", ACCOUNT_PASSWORD_SYNOPSIS, "set a new password", cmd_account_password,
+     CLI_CONNECTS, 1, 1, account_password_options, ACCOUNT_PASSWORD_MORE},
+    {"account check", "ADDRESS [--for PURPOSE] [--password-stdin]",
+     "whether a mail program would be let in with a password", cmd_account_check, CLI_CONNECTS, 1,
+     1, account_check_options, NULL},
+    {"account totp", "ADDRESS [enable | confirm CODE | disable] [--png FILE]",
+     "codes of an app as a second factor", cmd_account_totp, CLI_CONNECTS | CLI_JSON, 1, 3,
+     account_totp_options,
+     "enable shows a QR code for the app; confirm turns it on with a first code of the app. From\n"
+     "then on mail programs, which cannot ask for a code, need app passwords."},
+    {"account recovery-codes", "ADDRESS", "ten codes for the day when the phone is lost",
+     cmd_account_recovery_codes, CLI_CONNECTS | CLI_JSON, 1, 1, NULL, "Older ones are void."},
+    {"account app-password",
+     "list ADDRESS | add ADDRESS NAME [--scope SCOPE] [--expires SPAN] | remove ADDRESS NAME|ID",
+     "passwords for single mail programs", cmd_account_app_password, CLI_CONNECTS | CLI_JSON, 2, 3,
+     account_app_password_options,
+     "Each is shown once, when it is made, and can be revoked without changing anything else."},
+    {"account delegate", "list ADDRESS | add ADDRESS OTHER | remove ADDRESS OTHER",
+     "addresses of others that an account may send as", cmd_account_delegate,
+     CLI_CONNECTS | CLI_JSON, 2, 3, NULL, "Its own address and its aliases need no mention."},
+    {"account disable", "ADDRESS", "let nobody log in to an account; mail is kept",
+     cmd_account_disable, CLI_CONNECTS, 1, 1, NULL, NULL},
+    {"account enable", "ADDRESS", "undo that", cmd_account_enable, CLI_CONNECTS, 1, 1, NULL, NULL},
     {"account language", "ADDRESS en|ja|both",
      "in which language notices are written to an account", cmd_account_language, CLI_CONNECTS, 2,
      2, NULL, "For notices about mail that could not be delivered. New accounts have both."},

@@ -16,7 +16,9 @@ cli_command_fn cmd_mailbox_expunge, cmd_mailbox_undelete;
 cli_command_fn cmd_send, cmd_trace, cmd_status, cmd_reload, cmd_backup, cmd_restore, cmd_version;
 cli_command_fn cmd_config_check, cmd_config_show, cmd_config_sample, cmd_config_man;
 cli_command_fn cmd_config_help, cmd_dns;
-cli_command_fn cmd_account_language;
+cli_command_fn cmd_account_language, cmd_account_show, cmd_account_check, cmd_account_disable;
+cli_command_fn cmd_account_enable, cmd_account_totp, cmd_account_recovery_codes;
+cli_command_fn cmd_account_app_password, cmd_account_delegate;
 cli_command_fn cmd_queue_list, cmd_queue_show, cmd_queue_why, cmd_queue_stats;
 cli_command_fn cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_drop, cmd_queue_bounce,
     cmd_queue_cancel;

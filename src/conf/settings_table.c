@@ -384,7 +384,7 @@ static const struct setting table[] = {
 
     {FIELD(auth, cache), .type = SETTING_DURATION, .text_default = "5min",
      .min = 0, .max = HOUR_MS,
-     .help = "How long the store remembers that a password was right, so that programs which log in "
+     .help = "How long the store remembers that a password was right, so that programs that log in "
              "every minute do not cost a slow hash each time. Only a keyed hash is remembered, in "
              "memory; any change of the account forgets it at once. 0 turns that off."},
     {FIELD(auth, hash_threads), .type = SETTING_INT, .text_default = "2", .min = 1, .max = 16,

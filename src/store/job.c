@@ -27,12 +27,20 @@ struct job *job_new(const struct verb *verb, struct str payload)
     return job_new_with(verb, copy, str_from_mem(copy, payload.len));
 }
 
+static void wipe(struct job *job)
+{
+    explicit_bzero((char *)(uintptr_t)job->payload, job->payload_bytes);
+    if (job->reply.ptr != NULL)
+        explicit_bzero(job->reply.ptr, job->reply.cap);
+    arena_wipe(&job->arena);
+}
+
 void job_free(struct job *job)
 {
     if (job == NULL)
         return;
     if (job->verb->has_secret)
-        explicit_bzero((char *)(uintptr_t)job->payload, job->payload_bytes);
+        wipe(job);
     free(job->memory);
     arena_done(&job->arena);
     buf_done(&job->reply);

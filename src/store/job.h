@@ -45,7 +45,7 @@ struct verb {
      * it. It needs no savepoint of its own, which costs as much as some statements; if it fails
      * later all the same, its group does. */
     bool is_whole;
-    bool has_secret;        /* the request may hold a password */
+    bool has_secret;        /* the request or the reply may hold a password */
     bool is_costly;         /* it hashes: what would be a reader's is done by the hash threads */
     bool changes_directory; /* recipients may lead elsewhere after it */
 };
@@ -85,6 +85,8 @@ struct job {
     uint64_t generation;      /* of the directory, or of the queue, when the job was submitted */
     bool wakes_queue;         /* once it is durable, the outbound worker has something to do */
     bool changes_suppression; /* what recipient.check said may be wrong now */
+    bool is_lasting;          /* this login may be remembered */
+    int64_t login_account;    /* logins of this account must be checked anew; -1: of all */
     int64_t queue_messages;   /* that it added to the queue, less those it took away */
     int64_t queue_recipients; /* the same */
     void *extra;              /* of the verb: prepared values in the arena */

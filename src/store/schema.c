@@ -125,6 +125,35 @@ static const char *const main_steps[] = {
     "ALTER TABLE queue ADD COLUMN by_mode INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE queue ADD COLUMN next_n INTEGER NOT NULL DEFAULT 0;"
     "UPDATE queue SET warn = alarm WHERE alarm < expires;",
+
+    /* 7: how people log in. account.secret: an argon2id hash; or the hash of another system, until
+     * its first login (crypt/foreign_hash.h); or empty: nobody logs in. */
+    "ALTER TABLE account ADD COLUMN is_disabled INTEGER NOT NULL DEFAULT 0;"
+    /* scope: enum auth_scope. used: the last login, to the hour. expires: 0 is never. */
+    "CREATE TABLE app_password(account BIGINT NOT NULL, id BIGINT NOT NULL, name TEXT NOT NULL,"
+    " scope INTEGER NOT NULL, digest BLOB NOT NULL, created BIGINT NOT NULL, used BIGINT NOT NULL,"
+    " expires BIGINT NOT NULL, PRIMARY KEY(account, id), UNIQUE(account, name)) WITHOUT ROWID;"
+    /* Of the account's own password (app_password 0) and of its app passwords. All of one account
+     * have the same salt and iterations. hash: enum scram_hash. */
+    "CREATE TABLE scram(account BIGINT NOT NULL, app_password BIGINT NOT NULL,"
+    " hash INTEGER NOT NULL, salt BLOB NOT NULL, iterations INTEGER NOT NULL,"
+    " stored_key BLOB NOT NULL, server_key BLOB NOT NULL,"
+    " PRIMARY KEY(account, app_password, hash)) WITHOUT ROWID;"
+    /* Only while auth.cram_md5 is on. The key of the seal is made from server_secret: whoever has
+     * this file can read these passwords. */
+    "CREATE TABLE recoverable_password(account BIGINT PRIMARY KEY, sealed BLOB NOT NULL);"
+    "CREATE TABLE server_secret(name TEXT PRIMARY KEY, value BLOB NOT NULL);"
+    /* is_confirmed: it is asked for. last_step: of the last code that was used. */
+    "CREATE TABLE second_factor(account BIGINT PRIMARY KEY, secret BLOB NOT NULL,"
+    " is_confirmed INTEGER NOT NULL, last_step BIGINT NOT NULL, failures INTEGER NOT NULL,"
+    " blocked_until BIGINT NOT NULL, created BIGINT NOT NULL);"
+    "CREATE TABLE recovery_code(account BIGINT NOT NULL, digest BLOB NOT NULL,"
+    " used BIGINT NOT NULL, PRIMARY KEY(account, digest)) WITHOUT ROWID;"
+    /* Addresses that an account may send as, besides its own and its aliases. */
+    "CREATE TABLE delegation(account BIGINT NOT NULL, lookup TEXT NOT NULL, address TEXT NOT NULL,"
+    " created BIGINT NOT NULL, PRIMARY KEY(account, lookup)) WITHOUT ROWID;"
+    /* Which aliases lead to an address, for texts that name them. */
+    "CREATE INDEX alias_target ON alias(LOWER(target));",
 };
 
 static const char *const trace_steps[] = {

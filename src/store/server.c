@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/ip.h"
 #include "base/log.h"
+#include "store/auth_desk.h"
 #include "store/gate.h"
 #include "store/recipient_cache.h"
 #include "store/session_count.h"
@@ -47,6 +48,7 @@ struct store_server {
     struct session_count *sessions;
     struct gate gate;
     struct recipient_cache recipients;
+    struct auth_desk auth;
     struct loop_watch done_watch;
     struct loop_watch listen_watch;
     struct pending_reload reload;
@@ -215,17 +217,26 @@ static int serve_on_loop(struct store_conn *conn, const struct verb *verb,
         return serve_own(conn, frame);
     struct job *job = job_new(verb, frame->payload);
     int r = verb->handler(conn->server->config.store, job);
-    if (frame->code != STORE_TRACE_ADD)
+    if (frame->code != STORE_TRACE_ADD && frame->code != STORE_AUTH_NOTE)
         reply(conn, frame->call_id, r, buf_str(&job->reply));
     job_free(job);
     return r == -EBADMSG ? r : 0;
 }
 
-static bool answer_from_cache(struct store_conn *conn, const struct rpc_frame *frame)
+static struct str find_answer(struct store_server *s, const struct rpc_frame *frame)
 {
-    struct str answer = recipient_cache_get(&conn->server->recipients, frame->payload);
+    if (frame->code == STORE_AUTH_PASSWORD)
+        return auth_desk_answer(&s->auth, frame->payload);
+    if (frame->code != STORE_RECIPIENT_CHECK || store_check_room(s->config.store) < 0)
+        return STR_NONE;
+    return recipient_cache_get(&s->recipients, frame->payload);
+}
 
-    if (answer.len == 0 || store_check_room(conn->server->config.store) < 0)
+static bool answer_from_memory(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    struct str answer = find_answer(conn->server, frame);
+
+    if (answer.len == 0)
         return false;
     reply(conn, frame->call_id, 0, answer);
     return true;
@@ -244,6 +255,14 @@ static void note_directory(struct store_server *s, const struct job *job)
                             buf_str(&job->reply), job->generation);
 }
 
+/* Of what the answer may be kept for. */
+static uint64_t current_generation(const struct store_server *s, uint16_t code)
+{
+    if (code == STORE_QUEUE_OPEN)
+        return s->queue_generation;
+    return code == STORE_AUTH_PASSWORD ? s->auth.generation : s->recipients.generation;
+}
+
 static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
 {
     struct store_conn *conn = CONTAINER_OF(channel, struct store_conn, channel);
@@ -257,14 +276,13 @@ static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
     }
     if (verb->kind == VERB_LOOP)
         return serve_on_loop(conn, verb, frame);
-    if (frame->code == STORE_RECIPIENT_CHECK && answer_from_cache(conn, frame))
+    if (answer_from_memory(conn, frame))
         return 0;
     if (frame->code == STORE_QUEUE_BEGIN)
         hear_predecessors(conn);
     char *memory = rpc_frame_keep(frame);
     struct job *job = job_new_with(verb, memory, frame->payload);
-    job->generation = frame->code == STORE_QUEUE_OPEN ? conn->server->queue_generation
-                                                      : conn->server->recipients.generation;
+    job->generation = current_generation(conn->server, frame->code);
     int r = spools_attach(&conn->spools, job, frame->code);
     if (r < 0) {
         job_free(job);
@@ -367,6 +385,8 @@ static void finish_maintenance(struct store_server *s, const struct job *job)
         finish_reroute(s, job);
         return;
     }
+    if (job->verb == verb_find(STORE_AUTH_RENEW) || job->verb == verb_find(STORE_AUTH_USED))
+        return; /* else the next login does it */
     s->is_maintaining = false;
     if (job->status < 0) {
         LOG(LOG_ERROR, "store.maintenance-failed", LOG_C("step", job->verb->name),
@@ -404,6 +424,7 @@ static void finish_job(struct store_server *s, struct job *job)
 
     note_directory(s, job);
     note_queue(s, job);
+    auth_desk_finish(&s->auth, job);
     bool is_gates = gate_note_job(&s->gate, job);
     log_disk_failure(s, job);
     if (job->status >= 0 && buf_status(&job->trace) == 0)
@@ -466,6 +487,7 @@ int store_server_new(const struct store_server_config *config, struct store_serv
     s->config = *config;
     list_init(&s->conns);
     recipient_cache_init(&s->recipients);
+    auth_desk_init(&s->auth, config->store);
     ASSERT(getrandom(&s->next_spool, sizeof(s->next_spool), 0) == sizeof(s->next_spool));
     s->next_spool >>= 1; /* far from 0, which means none */
     s->sessions = session_count_new(config->max_sessions, config->max_sessions_per_address);
@@ -475,6 +497,7 @@ int store_server_new(const struct store_server_config *config, struct store_serv
     int r = loop_watch_add(&s->done_watch, LOOP_READ);
     if (r < 0) {
         session_count_free(s->sessions);
+        auth_desk_done(&s->auth);
         free(s);
         return r;
     }
@@ -523,6 +546,7 @@ void store_server_free(struct store_server *s)
     session_count_free(s->sessions);
     gate_done(&s->gate);
     recipient_cache_done(&s->recipients);
+    auth_desk_done(&s->auth);
     free(s);
 }
 

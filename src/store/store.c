@@ -418,6 +418,8 @@ int store_open(const struct settings *settings, struct store **out, struct buf *
         r = store_recover(s, out_text);
     if (r == 0)
         r = count_queue(s);
+    if (r == 0)
+        r = password_start(s, s->db);
     if (r < 0) {
         store_close(s);
         return r;

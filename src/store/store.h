@@ -20,6 +20,7 @@
 #include "store/db.h"
 #include "store/executor.h"
 #include "store/fair.h"
+#include "store/password.h"
 #include "store/trace_db.h"
 
 enum {
@@ -46,8 +47,12 @@ struct store {
     /* Rows of the queue, for its limit and status: counted at the start, then by what jobs did. */
     _Atomic int64_t queue_messages;
     _Atomic int64_t queue_recipients;
-    int64_t started_ms;     /* monotonic */
-    struct buf key_reports; /* of the loop thread; see store_keep_key_reports */
+    int64_t started_ms;                    /* monotonic */
+    struct buf key_reports;                /* of the loop thread; see store_keep_key_reports */
+    _Atomic int64_t logins, failed_logins; /* since the start, for status */
+    /* Of password.h; do not change once the threads run. */
+    uint8_t login_secret[PASSWORD_LOGIN_SECRET_BYTES];
+    char dummy_secret[PASSWORD_DUMMY_BYTES]; /* the hash of a password nobody has */
 
     /* --- of the writer thread --- */
     bool needs_segment_row;

@@ -102,6 +102,8 @@ int verb_status(struct store *store, struct job *job)
     executor_get_stats(store->executor, &stats);
     put_pair(&job->reply, "free_bytes", store->free_bytes);
     put_pair(&job->reply, "sessions", store->session_total);
+    put_pair(&job->reply, "logins", store->logins);
+    put_pair(&job->reply, "failed_logins", store->failed_logins);
     put_pair(&job->reply, "uptime_ms", clock_mono_ms() - store->started_ms);
     put_pair(&job->reply, "commit_groups", (int64_t)stats.groups);
     put_pair(&job->reply, "commit_requests", (int64_t)stats.jobs);

@@ -1,21 +1,13 @@
-/* Domains, accounts and aliases: what the command line changes and shows. */
+/* Domains and aliases: what the command line changes and shows. */
 #include <errno.h>
-#include <sodium.h>
-#include <string.h>
 
 #include "mail/address.h"
+#include "store/credential.h"
 #include "store/directory.h"
 #include "store/store.h"
 #include "store/verbs.h"
 
-enum {
-    PASSWORD_MIN_BYTES = 8,
-    PASSWORD_MAX_BYTES = 1024,
-    LIST_PAGE_ROWS = 400, /* of at most 1100 bytes or so each: fits into a reply */
-};
-/* argon2id: 2 passes over 19 MiB, about 15 ms (OWASP's first recommendation). */
-static const unsigned long long password_ops = 2;
-static const size_t password_memory_bytes = 19 * 1024 * 1024;
+enum { LIST_PAGE_ROWS = 400 }; /* of at most 1100 bytes or so each: fits into a reply */
 
 /* Reads a domain name argument; fails the job with a reason. */
 static int get_domain(struct job *job, struct cursor *c, struct str *out)
@@ -28,7 +20,7 @@ static int get_domain(struct job *job, struct cursor *c, struct str *out)
     return 0;
 }
 
-static int require_domain(struct job *job, struct str domain)
+int verb_require_domain(struct job *job, struct str domain)
 {
     int r = directory_has_domain(job->db, domain);
 
@@ -39,8 +31,8 @@ static int require_domain(struct job *job, struct str domain)
     return r < 0 ? r : 0;
 }
 
-static int get_key(struct job *job, struct str address, struct str *out_key,
-                   struct str *out_printed, struct str *out_domain)
+int verb_get_address(struct job *job, struct str address, struct str *out_key,
+                     struct str *out_printed, struct str *out_domain)
 {
     const char *why = NULL;
 
@@ -50,18 +42,15 @@ static int get_key(struct job *job, struct str address, struct str *out_key,
     return 0;
 }
 
-struct new_account {
-    struct str printed, key, domain, secret;
-};
-
-/* 1; 0 when the address is taken; negative errno. */
-static int insert_account(struct store *store, struct job *job, const struct new_account *a)
+int verb_insert_account(struct store *store, struct job *job, const struct new_account *a,
+                        int64_t *out_account)
 {
+    *out_account = (int64_t)id_make(&store->ids);
     int64_t rows = db_run(job->db,
                           "INSERT INTO account(id, address, lookup, domain, secret, created)"
-                          " VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-                          DB_INT(id_make(&store->ids)), DB_TEXT(a->printed), DB_TEXT(a->key),
-                          DB_TEXT(a->domain), DB_TEXT(a->secret), DB_INT(job->now_ms));
+                          " VALUES(?1, ?2, ?3, ?4, '', ?5) ON CONFLICT DO NOTHING",
+                          DB_INT(*out_account), DB_TEXT(a->printed), DB_TEXT(a->key),
+                          DB_TEXT(a->domain), DB_INT(job->now_ms));
     return (int)rows;
 }
 
@@ -70,7 +59,7 @@ int verb_domain_add(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct str name;
-    int64_t count = 0;
+    int64_t count = 0, id;
 
     int r = get_domain(job, &c, &name);
     if (r == 0)
@@ -86,9 +75,8 @@ int verb_domain_add(struct store *store, struct job *job)
     if (rows < 0)
         return (int)rows;
     struct str postmaster = str_from_c(arena_printf(&job->arena, "postmaster@%.*s", STR_ARG(name)));
-    struct new_account account = {
-        .printed = postmaster, .key = postmaster, .domain = name, .secret = STR("")};
-    r = insert_account(store, job, &account);
+    struct new_account account = {.printed = postmaster, .key = postmaster, .domain = name};
+    r = verb_insert_account(store, job, &account, &id);
     return r < 0 ? r : 0;
 }
 
@@ -129,14 +117,33 @@ int verb_domain_set(struct store *store, struct job *job)
     (void)store;
     int r = get_domain(job, &c, &name);
     if (r == 0)
-        r = require_domain(job, name);
+        r = verb_require_domain(job, name);
     struct str catchall = cursor_lp(&c);
     if (r == 0 && catchall.len > 0)
-        r = get_key(job, catchall, &key, &printed, &domain);
+        r = verb_get_address(job, catchall, &key, &printed, &domain);
     if (r < 0)
         return r;
     int64_t rows = db_run(job->db, "UPDATE domain SET catchall = ?2 WHERE name = ?1", DB_TEXT(name),
                           DB_TEXT(printed));
+    return rows < 0 ? (int)rows : 0;
+}
+
+/* The account that came with a domain. */
+static int remove_postmaster(struct job *job, struct str address)
+{
+    int64_t account;
+    int r =
+        db_get_int(job->db, &account, "SELECT id FROM account WHERE lookup = ?1", DB_TEXT(address));
+
+    if (r <= 0)
+        return r;
+    r = credential_forget(job->db, account);
+    if (r < 0)
+        return r;
+    job->login_account = account;
+    int64_t rows = db_run(job->db, "DELETE FROM mailbox WHERE account = ?1", DB_INT(account));
+    if (rows >= 0)
+        rows = db_run(job->db, "DELETE FROM account WHERE id = ?1", DB_INT(account));
     return rows < 0 ? (int)rows : 0;
 }
 
@@ -150,7 +157,7 @@ int verb_domain_remove(struct store *store, struct job *job)
     (void)store;
     int r = get_domain(job, &c, &name);
     if (r == 0)
-        r = require_domain(job, name);
+        r = verb_require_domain(job, name);
     if (r < 0)
         return r;
     struct str postmaster = str_from_c(arena_printf(&job->arena, "postmaster@%.*s", STR_ARG(name)));
@@ -165,214 +172,12 @@ int verb_domain_remove(struct store *store, struct job *job)
     if (count > 0)
         return job_fail(job, -EBUSY, "%.*s still has %lld accounts; remove them first",
                         STR_ARG(name), (long long)count);
-    int64_t rows = db_run(job->db,
-                          "DELETE FROM mailbox WHERE account IN (SELECT id FROM account WHERE"
-                          " lookup = ?1)",
-                          DB_TEXT(postmaster));
-    if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM account WHERE lookup = ?1", DB_TEXT(postmaster));
-    if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM alias WHERE domain = ?1", DB_TEXT(name));
+    r = remove_postmaster(job, postmaster);
+    if (r < 0)
+        return r;
+    int64_t rows = db_run(job->db, "DELETE FROM alias WHERE domain = ?1", DB_TEXT(name));
     if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM domain WHERE name = ?1", DB_TEXT(name));
-    return rows < 0 ? (int)rows : 0;
-}
-
-/* Hashes the password into job->extra (a NUL-terminated text in the arena). On a reader thread. */
-static int hash_password(struct job *job, struct str password)
-{
-    char *hash = arena_alloc(&job->arena, crypto_pwhash_STRBYTES);
-
-    if (password.len < PASSWORD_MIN_BYTES || password.len > PASSWORD_MAX_BYTES)
-        return job_fail(job, -EINVAL, "a password has %d to %d bytes", PASSWORD_MIN_BYTES,
-                        PASSWORD_MAX_BYTES);
-    if (crypto_pwhash_str_alg(hash, password.ptr, password.len, password_ops, password_memory_bytes,
-                              crypto_pwhash_ALG_ARGON2ID13) != 0)
-        return job_fail(job, -ENOMEM, "there is not enough memory to hash the password");
-    job->extra = hash;
-    return 0;
-}
-
-/* account.add: lp address, u8 has password, lp password -> (nothing) */
-int verb_account_add_prepare(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-
-    (void)store;
-    (void)cursor_lp(&c);
-    bool has_password = cursor_u8(&c) != 0;
-    struct str password = cursor_lp(&c);
-    if (cursor_finish(&c) < 0)
-        return -EBADMSG;
-    return has_password ? hash_password(job, password) : 0;
-}
-
-int verb_account_add(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-    struct str key, printed, domain;
-    int64_t one;
-
-    int r = get_key(job, cursor_lp(&c), &key, &printed, &domain);
-    if (r == 0)
-        r = require_domain(job, domain);
-    if (r < 0)
-        return r;
-    r = db_get_int(job->db, &one, "SELECT 1 FROM alias WHERE lookup = ?1", DB_TEXT(key));
-    if (r > 0)
-        return job_fail(job, -EEXIST,
-                        "%.*s is an alias; remove it first: hikyaku alias remove %.*s",
-                        STR_ARG(printed), STR_ARG(printed));
-    struct new_account account = {
-        .printed = printed, .key = key, .domain = domain, .secret = str_from_c(job->extra)};
-    if (r == 0)
-        r = insert_account(store, job, &account);
-    if (r == 0)
-        return job_fail(job, -EEXIST, "the account %.*s exists already", STR_ARG(printed));
-    return r < 0 ? r : 0;
-}
-
-/* account.list: lp after key -> lp address, u8 has password, u64 created, messages, bytes, lp key
- */
-int verb_account_list(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-    struct db_stmt *stmt =
-        db_query(job->db,
-                 "SELECT a.address, a.secret <> '', a.created, COALESCE(SUM(m.messages), 0),"
-                 " COALESCE(SUM(m.bytes), 0), a.lookup FROM account a LEFT JOIN mailbox m"
-                 " ON m.account = a.id WHERE a.lookup > ?1"
-                 " GROUP BY a.id, a.address, a.secret, a.created, a.lookup ORDER BY a.lookup"
-                 " LIMIT ?2",
-                 DB_TEXT(cursor_lp(&c)), DB_INT(LIST_PAGE_ROWS));
-    int r;
-
-    (void)store;
-    while ((r = db_step(stmt)) > 0) {
-        buf_put_lp(&job->reply, db_column_text(stmt, 0));
-        buf_put_u8(&job->reply, (uint8_t)db_column_int(stmt, 1));
-        for (int i = 2; i <= 4; i++)
-            buf_put_u64(&job->reply, (uint64_t)db_column_int(stmt, i));
-        buf_put_lp(&job->reply, db_column_text(stmt, 5));
-    }
-    return r < 0 ? r : buf_status(&job->reply);
-}
-
-/* account.password: lp address, lp password -> (nothing) */
-int verb_account_password_prepare(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-
-    (void)store;
-    (void)cursor_lp(&c);
-    struct str password = cursor_lp(&c);
-    return cursor_finish(&c) < 0 ? -EBADMSG : hash_password(job, password);
-}
-
-int verb_account_password(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-    struct str key, printed, domain;
-
-    (void)store;
-    int r = get_key(job, cursor_lp(&c), &key, &printed, &domain);
-    if (r < 0)
-        return r;
-    int64_t rows = db_run(job->db, "UPDATE account SET secret = ?2 WHERE lookup = ?1", DB_TEXT(key),
-                          DB_TEXT(str_from_c(job->extra)));
-    if (rows == 0)
-        return job_fail(job, -ENOENT, "there is no account %.*s", STR_ARG(printed));
-    return rows < 0 ? (int)rows : 0;
-}
-
-/* account.language: lp address, lp language ("", "en", "ja") -> nothing */
-int verb_account_language(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-    struct str key, printed, domain;
-
-    (void)store;
-    int r = get_key(job, cursor_lp(&c), &key, &printed, &domain);
-    struct str language = cursor_lp(&c);
-    if (r < 0)
-        return r;
-    if (language.len > 0 && !str_eq_c(language, "en") && !str_eq_c(language, "ja"))
-        return job_fail(job, -EINVAL, "the language is en or ja, or empty for both");
-    int64_t rows = db_run(job->db, "UPDATE account SET language = ?2 WHERE lookup = ?1",
-                          DB_TEXT(key), DB_TEXT(language));
-    if (rows == 0)
-        return job_fail(job, -ENOENT, "there is no account %.*s", STR_ARG(printed));
-    return rows < 0 ? (int)rows : 0;
-}
-
-/* Drops the bodies that only this account used; in the job's transaction. */
-static int unref_bodies(struct job *job, int64_t account, const char *sql)
-{
-    for (;;) {
-        struct db_stmt *stmt = db_query(job->db, sql, DB_INT(account));
-        int r = db_step(stmt);
-        if (r <= 0)
-            return r;
-        int64_t mailbox = db_column_int(stmt, 0), uid = db_column_int(stmt, 1);
-        int64_t body = db_column_int(stmt, 2);
-        db_reset(stmt);
-        int64_t rows = db_run(job->db, "DELETE FROM message WHERE mailbox = ?1 AND uid = ?2",
-                              DB_INT(mailbox), DB_INT(uid));
-        if (rows == 0)
-            rows = db_run(job->db, "DELETE FROM expunged WHERE mailbox = ?1 AND uid = ?2",
-                          DB_INT(mailbox), DB_INT(uid));
-        r = rows < 0 ? (int)rows : store_body_unref(job, body, 1);
-        if (r < 0)
-            return r;
-    }
-}
-
-/* account.remove: lp address, u8 even with mail -> (nothing) */
-int verb_account_remove(struct store *store, struct job *job)
-{
-    struct cursor c = job_args(job);
-    struct str key, printed, domain;
-    int64_t account, messages = 0;
-
-    (void)store;
-    int r = get_key(job, cursor_lp(&c), &key, &printed, &domain);
-    bool even_with_mail = cursor_u8(&c) != 0;
-    if (r < 0)
-        return r;
-    r = db_get_int(job->db, &account, "SELECT id FROM account WHERE lookup = ?1", DB_TEXT(key));
-    if (r == 0)
-        return job_fail(job, -ENOENT, "there is no account %.*s", STR_ARG(printed));
-    if (r > 0)
-        r = db_get_int(job->db, &messages,
-                       "SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE account = ?1",
-                       DB_INT(account));
-    if (r < 0)
-        return r;
-    if (messages > 0 && !even_with_mail)
-        return job_fail(job, -EBUSY,
-                        "%.*s holds %lld messages; to remove them for good, add --with-mail",
-                        STR_ARG(printed), (long long)messages);
-    r = unref_bodies(job, account,
-                     "SELECT mailbox, uid, body FROM message WHERE mailbox IN"
-                     " (SELECT id FROM mailbox WHERE account = ?1) LIMIT 1");
-    if (r == 0)
-        r = unref_bodies(job, account,
-                         "SELECT mailbox, uid, body FROM expunged WHERE body <> 0 AND mailbox IN"
-                         " (SELECT id FROM mailbox WHERE account = ?1) LIMIT 1");
-    if (r < 0)
-        return r;
-    int64_t rows = db_run(job->db,
-                          "DELETE FROM expunged WHERE mailbox IN"
-                          " (SELECT id FROM mailbox WHERE account = ?1)",
-                          DB_INT(account));
-    if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM mailbox WHERE account = ?1", DB_INT(account));
-    if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM usage WHERE account = ?1", DB_INT(account));
-    if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM correspondent WHERE account = ?1", DB_INT(account));
-    if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM account WHERE id = ?1", DB_INT(account));
     return rows < 0 ? (int)rows : 0;
 }
 
@@ -383,15 +188,15 @@ int verb_alias_add(struct store *store, struct job *job)
     struct str key, printed, domain;
 
     (void)store;
-    int r = get_key(job, cursor_lp(&c), &key, &printed, &domain);
+    int r = verb_get_address(job, cursor_lp(&c), &key, &printed, &domain);
     if (r == 0)
-        r = require_domain(job, domain);
+        r = verb_require_domain(job, domain);
     uint32_t count = cursor_u32(&c);
     if (r == 0 && (count == 0 || count > DIRECTORY_TARGETS_MAX))
         return job_fail(job, -EINVAL, "an alias has 1 to %d targets", DIRECTORY_TARGETS_MAX);
     for (uint32_t i = 0; r == 0 && i < count; i++) {
         struct str target_key, target, target_domain;
-        r = get_key(job, cursor_lp(&c), &target_key, &target, &target_domain);
+        r = verb_get_address(job, cursor_lp(&c), &target_key, &target, &target_domain);
         if (r < 0)
             return r;
         int64_t rows = db_run(job->db,
@@ -431,10 +236,10 @@ int verb_alias_remove(struct store *store, struct job *job)
     struct str key, printed, domain, target_key, target;
 
     (void)store;
-    int r = get_key(job, cursor_lp(&c), &key, &printed, &domain);
+    int r = verb_get_address(job, cursor_lp(&c), &key, &printed, &domain);
     struct str given = cursor_lp(&c);
     if (r == 0 && given.len > 0)
-        r = get_key(job, given, &target_key, &target, &domain);
+        r = verb_get_address(job, given, &target_key, &target, &domain);
     if (r < 0)
         return r;
     int64_t rows = given.len > 0

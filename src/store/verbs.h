@@ -1,7 +1,6 @@
 /*
  * The table of everything the store can be asked to do: name, roles, where it runs, who handles it.
- * One file per family: verb_deliver.c, verb_directory.c, verb_mailbox.c, verb_session.c,
- * verb_admin.c.
+ * One file per family: verb_deliver.c, verb_directory.c, verb_account.c, verb_mailbox.c, ...
  */
 #pragma once
 
@@ -11,7 +10,44 @@
 /* The verb with this number, or NULL. */
 const struct verb *verb_find(unsigned number);
 
+/* An account that is to be made. */
+struct new_account {
+    struct str printed, key, domain;
+};
+/* 1 and its id; 0 when the address is taken; negative errno. From a write handler. */
+MUST_CHECK int verb_insert_account(struct store *store, struct job *job,
+                                   const struct new_account *a, int64_t *out_account);
+/* An address as people type it; the domain if it is ours; the account with this address, whose
+ * remembered logins are forgotten once the job has ended. 0, or the job fails with a reason. */
+MUST_CHECK int verb_get_address(struct job *job, struct str address, struct str *out_key,
+                                struct str *out_printed, struct str *out_domain);
+MUST_CHECK int verb_require_domain(struct job *job, struct str domain);
+MUST_CHECK int verb_find_account(struct job *job, struct str address, int64_t *out_account);
+
 verb_handler verb_ping;
+
+verb_handler verb_auth_password;
+verb_handler verb_auth_scram;
+verb_handler verb_auth_cram;
+verb_handler verb_auth_note;
+verb_handler verb_auth_code;
+verb_handler verb_auth_renew;
+verb_handler verb_auth_used;
+verb_handler verb_sender_check;
+
+verb_handler verb_account_show;
+verb_handler verb_account_enable;
+verb_handler verb_totp_set;
+verb_handler verb_totp_confirm;
+verb_handler verb_totp_remove;
+verb_handler verb_recovery_codes;
+verb_handler verb_app_password_add_prepare;
+verb_handler verb_app_password_add;
+verb_handler verb_app_password_list;
+verb_handler verb_app_password_remove;
+verb_handler verb_delegate_add;
+verb_handler verb_delegate_list;
+verb_handler verb_delegate_remove;
 
 verb_handler verb_recipient_check;
 verb_handler verb_spool_write;

@@ -73,6 +73,27 @@ enum store_verb {
     STORE_BACKUP_SEGMENTS,
     STORE_BACKUP_END,
     STORE_MAINTAIN,
+
+    STORE_AUTH_PASSWORD, /* logins: see auth_wire.h and verb_auth.c */
+    STORE_AUTH_SCRAM,
+    STORE_AUTH_CRAM,
+    STORE_AUTH_NOTE,
+    STORE_AUTH_CODE,
+    STORE_SENDER_CHECK,
+    STORE_ACCOUNT_SHOW, /* administrators: see verb_account.c, verb_second_factor.c */
+    STORE_ACCOUNT_ENABLE,
+    STORE_TOTP_SET,
+    STORE_TOTP_CONFIRM,
+    STORE_TOTP_REMOVE,
+    STORE_RECOVERY_CODES,
+    STORE_APP_PASSWORD_ADD,
+    STORE_APP_PASSWORD_LIST,
+    STORE_APP_PASSWORD_REMOVE,
+    STORE_DELEGATE_ADD,
+    STORE_DELEGATE_LIST,
+    STORE_DELEGATE_REMOVE,
+    STORE_AUTH_RENEW,    /* the store's own: no role may call it */
+    STORE_AUTH_USED,     /* the same */
     STORE_DROP_FILES,    /* the store's own: no role may call it */
     STORE_QUEUE_REROUTE, /* the same */
     STORE_VERB_END,

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "crypt/start.h"
 #include "rt/sealed.h"
 #include "store/server.h"
 #include "svc/control.h"
@@ -47,6 +48,7 @@ static const struct sandbox_profile *profile(const struct settings *settings)
     static struct sandbox_profile p = {
         .name = "store", .paths = paths, .syscalls = store_syscalls, .has_threads = true};
 
+    crypt_start();
     paths[0] = (struct sandbox_path){.path = settings->server_data_dir, .may_write = true};
     return &p;
 }

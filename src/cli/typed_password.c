@@ -1,5 +1,5 @@
-/* Passwords as they are typed or piped: see password.h. */
-#include "cli/password.h"
+/* Passwords as they are typed or piped: see typed_password.h. */
+#include "cli/typed_password.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ void password_done(struct buf *password)
 static int read_line(int fd, struct buf *out)
 {
     /* All room at once: growing would leave copies behind. */
-    (void)buf_reserve(out, PASSWORD_MAX_BYTES);
+    (void)buf_reserve(out, PASSWORD_TYPED_MAX_BYTES);
     for (;;) {
         char c = '\0';
         ssize_t n = read(fd, &c, 1);
@@ -66,30 +66,44 @@ static int fail_read(int r)
     if (r == -ECANCELED)
         return cli_fail("cancelled; nothing was changed");
     if (r == -EMSGSIZE)
-        return cli_fail("the password is too long; %d bytes are the most", PASSWORD_MAX_BYTES);
+        return cli_fail("the password is too long; %d bytes are the most",
+                        PASSWORD_TYPED_MAX_BYTES);
     if (r == -ENODATA)
         return cli_fail("no password came; nothing was changed");
     return cli_fail("the password cannot be read: %s", strerror(-r));
 }
 
-int password_ask(const char *address, struct buf *out)
+/* Asks on the terminal, and once more into `again` unless that is NULL. */
+static int ask(const char *address, struct buf *out, struct buf *again)
 {
     CLEANUP(cleanup_free) char *prompt = xasprintf("Password for %s: ", address);
     CLEANUP(cleanup_close) int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
-    struct buf again;
 
     if (fd < 0)
         return cli_fail("there is no terminal to ask for the password; pipe it in with "
                         "--password-stdin");
-    buf_init(&again, PASSWORD_MAX_BYTES);
     int r = read_hidden(fd, prompt, out);
-    if (r == 0)
-        r = read_hidden(fd, "Once more: ", &again);
+    if (r == 0 && again != NULL)
+        r = read_hidden(fd, "Once more: ", again);
+    return r < 0 ? fail_read(r) : CLI_DONE;
+}
+
+int password_ask(const char *address, struct buf *out)
+{
+    struct buf again;
+
+    buf_init(&again, PASSWORD_TYPED_MAX_BYTES);
+    int status = ask(address, out, &again);
     bool is_same = str_eq(buf_str(out), buf_str(&again));
     password_done(&again);
-    if (r < 0)
-        return fail_read(r);
-    return is_same ? CLI_DONE : cli_fail("the two passwords differ; nothing was changed");
+    if (status != CLI_DONE || is_same)
+        return status;
+    return cli_fail("the two passwords differ; nothing was changed");
+}
+
+int password_ask_once(const char *address, struct buf *out)
+{
+    return ask(address, out, NULL);
 }
 
 int password_read_stdin(struct buf *out)

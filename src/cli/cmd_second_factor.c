@@ -1,0 +1,183 @@
+/* account totp, recovery-codes: the second factor of an account. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/actions.h"
+#include "cli/commands.h"
+#include "cli/files.h"
+#include "cli/qr.h"
+#include "cli/typed_password.h"
+#include "crypt/totp.h"
+#include "store/auth_wire.h"
+#include "store/wire.h"
+
+enum { ADDRESS_WORD = 0, ACTION_WORD = 1, CODE_WORD = 2, URI_MAX_BYTES = 2000 };
+
+static int call(struct cli *cli, unsigned verb, const struct str *second, struct buf *reply)
+{
+    struct buf args;
+
+    buf_init(&args, CLIENT_ARGS_MAX_BYTES);
+    buf_put_lp(&args, cli_word(cli, ADDRESS_WORD));
+    if (second != NULL)
+        buf_put_lp(&args, *second);
+    int status = client_do(&cli->client, verb, buf_str(&args), reply);
+    buf_done(&args);
+    return status;
+}
+
+static int call_and_say(struct cli *cli, unsigned verb, const struct str *second, const char *done)
+{
+    struct buf reply;
+
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    int status = call(cli, verb, second, &reply);
+    buf_done(&reply);
+    if (status == CLI_DONE && !cli->args.is_json)
+        (void)printf("%s\n", done);
+    return status;
+}
+
+/* --- totp enable --- */
+
+static int write_png(const char *path, struct str uri)
+{
+    struct buf png;
+
+    buf_init(&png, QR_OUT_MAX_BYTES);
+    int r = qr_put_png(&png, uri);
+    if (r == 0)
+        r = file_write_new(path, buf_str(&png), 0600);
+    password_done(&png);
+    if (r == -EEXIST)
+        return cli_fail("%s exists already; name another file", path);
+    return r < 0 ? cli_fail("%s cannot be made: %s", path, strerror(-r)) : CLI_DONE;
+}
+
+static void print_code(struct str uri)
+{
+    struct buf out;
+
+    buf_init(&out, QR_OUT_MAX_BYTES);
+    /* Without it the secret can still be typed. */
+    if (isatty(STDOUT_FILENO) && qr_put_terminal(&out, uri) == 0)
+        (void)printf("%.*s\n", STR_ARG(buf_str(&out)));
+    password_done(&out);
+}
+
+struct offer {
+    struct str secret, issuer, account;
+    struct buf uri, text;
+};
+
+static void print_offer(const struct cli *cli, const struct offer *o)
+{
+    const char *address = cli->args.words[ADDRESS_WORD];
+
+    print_code(buf_str(&o->uri));
+    (void)printf("%.*s\n\nsecret: %.*s\n\nLet an authenticator app read the code above or the "
+                 "image, or type the secret\ninto it (by time, SHA-1, 6 digits, 30 seconds). Then "
+                 "prove it with the code it shows:\n  hikyaku account totp %s confirm CODE\n",
+                 STR_ARG(buf_str(&o->uri)), STR_ARG(buf_str(&o->text)), address);
+}
+
+static int show_offer(struct cli *cli, struct offer *o)
+{
+    const char *png = cli_option(cli, "--png");
+
+    totp_put_uri(&o->uri, o->issuer, o->account, o->secret);
+    totp_put_secret(&o->text, o->secret);
+    int status = png != NULL ? write_png(png, buf_str(&o->uri)) : CLI_DONE;
+    if (status != CLI_DONE)
+        return status;
+    if (cli->args.is_json)
+        return cli_print_json(json_pack("{s:o, s:o}", "uri", cli_json_text(buf_str(&o->uri)),
+                                        "secret", cli_json_text(buf_str(&o->text))));
+    print_offer(cli, o);
+    return CLI_DONE;
+}
+
+static int enable(struct cli *cli)
+{
+    struct buf reply;
+    struct offer o;
+
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    buf_init(&o.uri, URI_MAX_BYTES);
+    buf_init(&o.text, URI_MAX_BYTES);
+    int status = call(cli, STORE_TOTP_SET, NULL, &reply);
+    struct cursor c = cursor_from(buf_str(&reply));
+    o.secret = cursor_lp(&c);
+    o.issuer = cursor_lp(&c);
+    o.account = cursor_lp(&c);
+    if (status == CLI_DONE && cursor_finish(&c) < 0)
+        status = cli_fail("the server's answer makes no sense; restart the server");
+    if (status == CLI_DONE)
+        status = show_offer(cli, &o);
+    password_done(&o.uri);
+    password_done(&o.text);
+    password_done(&reply);
+    return status;
+}
+
+/* --- totp confirm, disable, state --- */
+
+static int confirm(struct cli *cli)
+{
+    struct str code = cli_word(cli, CODE_WORD);
+    CLEANUP(cleanup_free)
+    char *done = xasprintf("the second factor is on: mail programs need app passwords from now on; "
+                           "next:\n  hikyaku account recovery-codes %s\n  hikyaku account "
+                           "app-password add %s NAME",
+                           cli->args.words[ADDRESS_WORD], cli->args.words[ADDRESS_WORD]);
+
+    return call_and_say(cli, STORE_TOTP_CONFIRM, &code, done);
+}
+
+static int disable(struct cli *cli)
+{
+    return call_and_say(cli, STORE_TOTP_REMOVE, NULL,
+                        "the second factor is off, and its recovery codes are void; app passwords "
+                        "stay");
+}
+
+int cmd_account_totp(struct cli *cli)
+{
+    static const struct cli_action actions[] = {
+        {"enable", 1, 1, enable},
+        {"confirm", 2, 2, confirm},
+        {"disable", 1, 1, disable},
+    };
+
+    return actions_run(cli, actions, ARRAY_LEN(actions), ACTION_WORD);
+}
+
+/* --- recovery codes --- */
+
+int cmd_account_recovery_codes(struct cli *cli)
+{
+    json_t *list = cli->args.is_json ? json_array() : NULL;
+    struct buf reply;
+
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    int status = call(cli, STORE_RECOVERY_CODES, NULL, &reply);
+    struct cursor c = cursor_from(buf_str(&reply));
+    while (status == CLI_DONE && cursor_left(&c) > 0 && cursor_status(&c) == 0) {
+        struct str code = cursor_lp(&c);
+        if (list != NULL)
+            (void)json_array_append_new(list, cli_json_text(code));
+        else
+            (void)printf("%.*s\n", STR_ARG(code));
+    }
+    password_done(&reply);
+    if (status != CLI_DONE)
+        json_decref(list);
+    else if (list != NULL)
+        status = cli_print_json(list);
+    else
+        (void)printf("\nEach stands for a code of the app, once. Keep them on paper. They are not "
+                     "shown again,\nand those made before are void.\n");
+    return status;
+}

@@ -1,0 +1,138 @@
+/*
+ * Logins as bytes: what the workers that serve users ask the store, and what it answers. Encoded as
+ * base/buf.h does; decoding never trusts the bytes.
+ *
+ * Passwords come prepared by SASLprep or as they were typed: the store prepares them again, which
+ * changes nothing. Whoever encodes or decodes a password wipes its buffer.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/cursor.h"
+#include "base/ip.h"
+
+enum {
+    AUTH_USERNAME_MAX_BYTES = 512,
+    AUTH_PASSWORD_MAX_BYTES = 1024,
+    AUTH_MECHANISM_MAX_BYTES = 32,
+    AUTH_ADDRESS_MAX_BYTES = 512,
+    AUTH_SALT_MAX_BYTES = 64,
+    AUTH_KEY_MAX_BYTES = 32,
+    AUTH_APP_PASSWORDS_MAX = 50, /* of one account */
+    AUTH_KEYS_MAX = AUTH_APP_PASSWORDS_MAX + 1,
+    AUTH_SENDERS_MAX = 20, /* addresses that a refusal names */
+    AUTH_CODE_MAX_BYTES = 64,
+};
+
+/* What somebody wants to do, or may do: bits. */
+enum auth_scope { AUTH_SEND = 1, AUTH_READ = 2, AUTH_ALL = AUTH_SEND | AUTH_READ };
+
+enum auth_verdict {
+    AUTH_OK = 0,
+    AUTH_BAD = 1, /* wrong password, unknown name, disabled: nobody is told which */
+    /* The password is right, but this protocol and this purpose need an app password: the account
+     * has a second factor, or the app password is for something else. */
+    AUTH_NEEDS_APP_PASSWORD = 2,
+    AUTH_BANNED = 3,   /* this address or network failed too often: not before some time */
+    AUTH_TOO_MANY = 4, /* this account: come again later */
+    AUTH_VERDICT_END,
+};
+
+/* auth.password, and auth.scram, auth.cram without a password. A failed call (negative errno) is a
+ * temporary failure. */
+struct auth_request {
+    struct str username; /* an address in any form, or a local part of the primary domain */
+    struct str password;
+    uint8_t service; /* AUTH_SEND or AUTH_READ */
+    uint8_t hash;    /* of auth.scram: enum scram_hash */
+    struct ip_rate_key peer;
+};
+void auth_put_request(struct buf *out, const struct auth_request *r);
+MUST_CHECK int auth_get_request(struct cursor *c, struct auth_request *out);
+
+/* Who has logged in. */
+struct auth_identity {
+    int64_t account;     /* 0: nobody */
+    struct str address;  /* its own, as it is printed */
+    struct str language; /* "", "en", "ja" */
+};
+
+/* auth.password -> this */
+struct auth_answer {
+    uint8_t verdict;      /* enum auth_verdict */
+    uint8_t scope;        /* bits of enum auth_scope: what this login may do */
+    int64_t app_password; /* its id; 0: the account's own password */
+    struct auth_identity who;
+};
+void auth_put_answer(struct buf *out, const struct auth_answer *a);
+MUST_CHECK int auth_get_answer(struct cursor *c, struct auth_answer *out);
+
+/*
+ * auth.scram -> this. All passwords of an account share one salt and one number of iterations, so a
+ * mail program logs in with the address and any of them: the worker tries the client's proof with
+ * each key, and what that key says holds. Names that do not exist, and accounts without keys, get a
+ * salt that is always the same for the name, and one key that no password has.
+ */
+struct auth_scram_key {
+    uint8_t verdict; /* of a login whose proof fits this key */
+    uint8_t scope;
+    int64_t app_password;
+    struct str stored_key, server_key;
+};
+struct auth_scram {
+    uint8_t verdict; /* AUTH_OK: go on with the keys; AUTH_BANNED, AUTH_TOO_MANY */
+    struct auth_identity who;
+    uint32_t iterations;
+    struct str salt;
+    const struct auth_scram_key *keys;
+    size_t count; /* at least 1 when the verdict is AUTH_OK */
+};
+void auth_put_scram(struct buf *out, const struct auth_scram *s);
+MUST_CHECK int auth_get_scram(struct cursor *c, struct arena *arena, struct auth_scram *out);
+
+/* auth.cram -> this: only while auth.cram_md5 is on. Unknown names get a password nobody has. */
+struct auth_cram {
+    struct auth_answer answer; /* of a login whose response fits the password */
+    struct str password;
+};
+void auth_put_cram(struct buf *out, const struct auth_cram *a);
+MUST_CHECK int auth_get_cram(struct cursor *c, struct auth_cram *out);
+
+/* auth.note: how a login by SCRAM, CRAM-MD5, OAuth or EXTERNAL ended, which the worker decides.
+ * auth.password notes itself. No reply. */
+struct auth_note {
+    struct str username, mechanism;
+    uint8_t verdict;
+    uint8_t service;
+    int64_t account, app_password; /* 0: not known, none */
+    struct ip_rate_key peer;
+};
+void auth_put_note(struct buf *out, const struct auth_note *n);
+MUST_CHECK int auth_get_note(struct cursor *c, struct auth_note *out);
+
+/* sender.check: u64 account, lp address -> this */
+struct auth_senders {
+    bool may_send;
+    struct str addresses[AUTH_SENDERS_MAX]; /* it may use these, if not this one; perhaps not all */
+    size_t count;
+};
+void auth_put_senders(struct buf *out, const struct auth_senders *s);
+MUST_CHECK int auth_get_senders(struct cursor *c, struct auth_senders *out);
+
+/* Of account.list and account.show: what an account logs in with. */
+enum account_flags {
+    ACCOUNT_HAS_PASSWORD = 1,
+    ACCOUNT_IS_IMPORTED = 2, /* its hash is another system's: nobody has logged in yet */
+    ACCOUNT_IS_DISABLED = 4,
+    ACCOUNT_HAS_TOTP = 8,
+    ACCOUNT_AWAITS_TOTP = 16, /* set, not confirmed: not asked for yet */
+    ACCOUNT_HAS_SCRAM = 32,
+    ACCOUNT_IS_RECOVERABLE = 64, /* its password is kept for CRAM-MD5 */
+};
+
+/* auth.code: u64 account, lp code of the second factor or of recovery -> u8 verdict: AUTH_OK once
+ * for each code, AUTH_BAD, AUTH_TOO_MANY. */

@@ -148,8 +148,11 @@ int queue_set_alarm(struct job *job, uint64_t id, int64_t not_before_ms)
     int r = read_times(job, id, &times);
     if (r <= 0)
         return r;
+    int64_t release_ms = times.release_ms;
+    times.release_ms = 0;
+    int64_t next_ms = MAX(queue_next_alarm(&times), not_before_ms);
     int64_t rows = db_run(job->db, "UPDATE queue SET alarm = ?2 WHERE id = ?1", DB_INT(id),
-                          DB_INT(MAX(queue_next_alarm(&times), not_before_ms)));
+                          DB_INT(earlier(next_ms, release_ms)));
     job->wakes_queue |= rows > 0;
     return rows < 0 ? (int)rows : 0;
 }

@@ -57,8 +57,8 @@ void queue_count_times(const struct settings *settings, struct str sender, int64
                        struct queue_times *io_times);
 /* The first of them. */
 int64_t queue_next_alarm(const struct queue_times *times);
-/* Sets the message's alarm to the first of the times in its rows, but not before this one. 0 or
- * negative errno. */
+/* Sets the message's alarm to the first of the times in its rows; what is no release is not
+ * looked at before `not_before_ms`. 0 or negative errno. */
 MUST_CHECK int queue_set_alarm(struct job *job, uint64_t id, int64_t not_before_ms);
 /* In queue.by_mode beside enum deliver_by: its sender was told that its time is over. */
 enum { QUEUE_BY_TOLD = 8 };

@@ -401,6 +401,23 @@ static void what_was_released_early_is_warned_about_in_its_time(void **state)
     assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE report = 2"), 1);
 }
 
+static void the_end_of_one_recipient_does_not_delay_another(void **state)
+{
+    (void)state;
+    const int64_t wait_ms = settings->queue_lifetime + 10 * MIN_MS;
+    uint64_t id = send_letter(
+        &(struct letter){.to = {"a@down.example", "taro@example.jp"}, .wait_ms = wait_ms});
+    struct queue_filter early = {.id = id, .recipient = STR("a@down.example")};
+
+    act(QUEUE_ACT_RELEASE, &early, 1);
+    clock_advance_ms(settings->queue_lifetime + 1000);
+    run_alarms();
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE state = 4"), 1);
+    clock_advance_ms(10 * MIN_MS);
+    run_alarms();
+    assert_int_equal(count_delivered(), 1);
+}
+
 static void what_an_administrator_holds_waits_for_him(void **state)
 {
     (void)state;
@@ -663,6 +680,7 @@ int main(void)
         SCHEDULE_TEST(a_time_that_is_over_is_now),
         SCHEDULE_TEST(administrators_send_now_or_cancel),
         SCHEDULE_TEST(what_was_released_early_is_warned_about_in_its_time),
+        SCHEDULE_TEST(the_end_of_one_recipient_does_not_delay_another),
         SCHEDULE_TEST(what_an_administrator_holds_waits_for_him),
         SCHEDULE_TEST(what_is_scheduled_is_listed_with_its_times),
         SCHEDULE_TEST(late_mail_of_mode_r_is_returned),

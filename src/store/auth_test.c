@@ -140,7 +140,7 @@ static void accounts_without_password_or_disabled_let_nobody_in(void **state)
     assert_int_equal(login("taro", "correct horse"), AUTH_OK);
     assert_int_equal(set_password("taro@example.jp", PASSWORD_NONE, ""), 0);
     assert_int_equal(login("taro", "correct horse"), AUTH_BAD);
-    assert_int_equal(get_int("SELECT COUNT(*) FROM scram"), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM scram WHERE account <> 0"), 0);
 }
 
 /* --- hashes of other systems --- */
@@ -162,12 +162,12 @@ static void imported_hashes_are_replaced_by_the_first_login(void **state)
     for (size_t i = 0; i < ARRAY_LEN(hashes); i++) {
         assert_int_equal(set_password("taro@example.jp", PASSWORD_HASH, hashes[i]), 0);
         assert_secret_begins(hashes[i]);
-        assert_int_equal(get_int("SELECT COUNT(*) FROM scram"), 0);
+        assert_int_equal(get_int("SELECT COUNT(*) FROM scram WHERE account <> 0"), 0);
         assert_int_equal(login("taro", "wrong horse"), AUTH_BAD);
         assert_secret_begins(hashes[i]);
         assert_int_equal(login("taro", "correct horse"), AUTH_OK);
         assert_secret_begins("$argon2id$v=19$m=19456,t=2,p=1$");
-        assert_int_equal(get_int("SELECT COUNT(*) FROM scram"), 2);
+        assert_int_equal(get_int("SELECT COUNT(*) FROM scram WHERE account <> 0"), 2);
         assert_int_equal(login("taro", "wrong horse"), AUTH_BAD);
         auth_desk_done(&desk);
         auth_desk_init(&desk, store);
@@ -206,9 +206,9 @@ static void older_accounts_get_keys_by_their_first_login(void **state)
     open_store();
     desk.store = store;
     assert_int_equal(login("taro", "wrong horse"), AUTH_BAD);
-    assert_int_equal(get_int("SELECT COUNT(*) FROM scram"), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM scram WHERE account <> 0"), 0);
     assert_int_equal(login("taro", "correct horse"), AUTH_OK);
-    assert_int_equal(get_int("SELECT COUNT(*) FROM scram"), 2);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM scram WHERE account <> 0"), 2);
 }
 
 /* --- remembered logins --- */
@@ -273,7 +273,7 @@ static void any_change_of_an_account_forgets_its_logins(void **state)
     buf_put_u8(&args, 0);
     assert_int_equal(change(STORE_ACCOUNT_REMOVE, NULL), 0);
     assert_int_equal(login("taro", "new password"), AUTH_BAD);
-    assert_int_equal(get_int("SELECT COUNT(*) FROM scram"), 2);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM scram WHERE account <> 0"), 2);
     assert_int_equal(get_int("SELECT COUNT(*) FROM delegation"), 0);
 }
 
@@ -349,7 +349,7 @@ static void scram_takes_every_password_of_an_account(void **state)
 
 static void fakes_are_the_same_each_time_and_look_like_real_ones(void **state)
 {
-    char salt[SCRAM_SALT_BYTES], key[SCRAM_KEY_MAX_BYTES];
+    char salt[SCRAM_SALT_BYTES];
 
     (void)state;
     struct auth_scram s = ask_scram("taro@example.jp", SCRAM_SHA_256, AUTH_SEND);
@@ -360,12 +360,10 @@ static void fakes_are_the_same_each_time_and_look_like_real_ones(void **state)
     assert_int_equal(s.keys[0].verdict, AUTH_BAD);
     assert_int_equal(s.who.account, 0);
     memcpy(salt, s.salt.ptr, sizeof(salt));
-    memcpy(key, s.keys[0].stored_key.ptr, sizeof(key));
     close_store();
     open_store();
     s = ask_scram(" TARO@EXAMPLE.JP", SCRAM_SHA_256, AUTH_READ);
     assert_memory_equal(s.salt.ptr, salt, sizeof(salt));
-    assert_memory_equal(s.keys[0].stored_key.ptr, key, sizeof(key));
     s = ask_scram("hanako@example.jp", SCRAM_SHA_256, AUTH_SEND);
     assert_memory_not_equal(s.salt.ptr, salt, sizeof(salt));
     assert_int_equal(ask_scram("x", SCRAM_SHA_1, AUTH_SEND).keys[0].stored_key.len, 20);

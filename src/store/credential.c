@@ -34,7 +34,10 @@ int credential_find(struct db *db, struct arena *arena, struct str username, str
     struct db_stmt *stmt =
         db_query(db,
                  "SELECT id, address, language, secret, is_disabled, EXISTS (SELECT 1 FROM"
-                 " second_factor f WHERE f.account = account.id AND f.is_confirmed = 1)"
+                 " second_factor f WHERE f.account = account.id AND f.is_confirmed = 1),"
+                 " EXISTS (SELECT 1 FROM scram s WHERE s.account = account.id AND"
+                 " s.app_password = 0),"
+                 " EXISTS (SELECT 1 FROM scram s WHERE s.account = account.id)"
                  " FROM account WHERE lookup = ?1",
                  DB_TEXT(out->lookup));
     r = db_step(stmt);
@@ -45,6 +48,8 @@ int credential_find(struct db *db, struct arena *arena, struct str username, str
         out->secret = arena_str(arena, db_column_text(stmt, 3));
         out->is_disabled = db_column_int(stmt, 4) != 0;
         out->has_second_factor = db_column_int(stmt, 5) != 0;
+        out->has_keys = db_column_int(stmt, 6) != 0;
+        out->has_any_keys = db_column_int(stmt, 7) != 0;
     }
     db_reset(stmt);
     return r < 0 ? r : 0;

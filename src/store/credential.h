@@ -19,6 +19,8 @@ struct credential {
     struct str secret;        /* account.secret; "" for nobody */
     bool is_disabled;
     bool has_second_factor; /* it was confirmed */
+    bool has_keys;          /* of SCRAM, for its own password */
+    bool has_any_keys;      /* the same, or for an app password */
 };
 
 /* 0 and *out (who may be nobody), or negative errno. Views live in the arena. */

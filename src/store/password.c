@@ -28,6 +28,28 @@ static int insert_login_secret(struct db *db, uint8_t *out_secret)
     return rows < 0 ? (int)rows : 0;
 }
 
+/* Rows of scram that are read for names that do not exist. */
+static int insert_nobodys_keys(struct db *db)
+{
+    struct password_rows rows = {.has_keys = true};
+    int64_t one;
+    int r = db_get_int(db, &one, "SELECT 1 FROM scram WHERE account = ?1 AND iterations = ?2",
+                       DB_INT(PASSWORD_NOBODY), DB_INT(PASSWORD_SCRAM_ITERATIONS));
+
+    if (r != 0)
+        return MIN(r, 0);
+    for (int hash = 0; hash < PASSWORD_SCRAM_HASHES; hash++) {
+        struct scram_keys *k = &rows.keys[hash];
+        *k = (struct scram_keys){.hash = (enum scram_hash)hash,
+                                 .iterations = PASSWORD_SCRAM_ITERATIONS,
+                                 .salt_bytes = SCRAM_SALT_BYTES,
+                                 .key_bytes = scram_hash_bytes((enum scram_hash)hash)};
+        randombytes_buf(k->stored_key, k->key_bytes);
+        randombytes_buf(k->server_key, k->key_bytes);
+    }
+    return password_write_keys(db, PASSWORD_NOBODY, 0, &rows);
+}
+
 static int load_login_secret(struct db *db, uint8_t *out_secret)
 {
     struct db_stmt *stmt = db_query(db, "SELECT value FROM server_secret WHERE name = 'login'");
@@ -52,7 +74,8 @@ int password_start(struct store *store, struct db *db)
     if (crypto_pwhash_str_alg(store->dummy_secret, nobodys, sizeof(nobodys), argon2_ops,
                               argon2_memory_bytes, crypto_pwhash_ALG_ARGON2ID13) != 0)
         return -ENOMEM;
-    return load_login_secret(db, store->login_secret);
+    int r = load_login_secret(db, store->login_secret);
+    return r < 0 ? r : insert_nobodys_keys(db);
 }
 
 void password_derive(const struct store *store, const char *purpose, struct str name, uint8_t *out,

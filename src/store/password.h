@@ -24,6 +24,7 @@ enum {
     PASSWORD_SCRAM_HASHES = SCRAM_SHA_256 + 1,
     PASSWORD_LOGIN_SECRET_BYTES = 32,
     PASSWORD_DUMMY_BYTES = 128,
+    PASSWORD_NOBODY = 0, /* the account of the keys that no password has */
 };
 
 /* How a password is given by an administrator. */
@@ -38,7 +39,8 @@ struct password_rows {
 };
 
 /* Fills the store's login_secret, from which the salts of SCRAM are derived: the same for a name
- * whether it exists or not; made when it is not there. And its dummy_secret. From store_open. 0 or
+ * whether it exists or not; made when it is not there. And what is checked for names that do not
+ * exist: its dummy_secret, and the keys of SCRAM of nobody. From store_open. 0 or
  * negative errno. */
 MUST_CHECK int password_start(struct store *store, struct db *db);
 /* `bytes` (16 to 64) for a purpose and a name, always the same, and nothing to whoever does not

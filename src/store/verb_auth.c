@@ -51,31 +51,22 @@ static int try_app_password(struct job *job, struct attempt *a)
     return 1;
 }
 
-static int has_keys(struct job *job, int64_t account)
-{
-    int64_t one;
-
-    return db_get_int(job->db, &one, "SELECT 1 FROM scram WHERE account = ?1 AND app_password = 0",
-                      DB_INT(account));
-}
-
 /* The password was right: now is the time to make what can only be made of it. */
-static int renew(struct store *store, struct job *job, const struct attempt *a, struct str prepared)
+static void renew(struct store *store, struct job *job, const struct attempt *a,
+                  struct str prepared)
 {
     const struct credential *c = &a->credential;
     struct password_rows rows;
 
-    int r = has_keys(job, c->who.account);
-    if (r < 0 || (r > 0 && !password_is_outdated(c->secret)))
-        return MIN(r, 0);
+    if (c->has_keys && !password_is_outdated(c->secret))
+        return;
     /* A password that would not be taken today stays with the hash it came with. */
     if (password_make(store, job, c->lookup, prepared, &rows) == 0)
         auth_desk_note_renewal(job, c->who.account, c->secret, &rows);
     buf_reset(&job->reply);
-    return 0;
 }
 
-static int try_own_password(struct store *store, struct job *job, struct attempt *a)
+static void try_own_password(struct store *store, struct job *job, struct attempt *a)
 {
     const struct credential *c = &a->credential;
     struct str prepared = password_prepare(job, a->request.password);
@@ -86,12 +77,12 @@ static int try_own_password(struct store *store, struct job *job, struct attempt
     if (!is_right && !str_eq(prepared, a->request.password))
         is_right = password_matches(store, c->secret, a->request.password);
     if (!is_right || c->is_disabled)
-        return 0;
+        return;
     a->answer = (struct auth_answer){.verdict = AUTH_OK, .scope = AUTH_ALL, .who = c->who};
     if (c->has_second_factor)
         a->answer.verdict = AUTH_NEEDS_APP_PASSWORD;
     job->is_lasting = true;
-    return renew(store, job, a, prepared);
+    renew(store, job, a, prepared);
 }
 
 /* auth.password: see auth_wire.h */
@@ -105,10 +96,10 @@ int verb_auth_password(struct store *store, struct job *job)
     int r = credential_find(job->db, &job->arena, a.request.username, &a.credential);
     if (r == 0 && !a.credential.is_disabled)
         r = try_app_password(job, &a);
-    if (r == 0)
-        r = try_own_password(store, job, &a);
     if (r < 0)
         return r;
+    if (r == 0)
+        try_own_password(store, job, &a);
     if (a.answer.verdict != AUTH_OK) {
         /* Nobody has logged in. */
         a.answer.who = (struct auth_identity){.account = 0};
@@ -137,22 +128,24 @@ static void add_key(struct job *job, const struct credential *who, struct db_stm
         key->app_password == 0 ? who->has_second_factor : !is_for(key->scope, request->service);
     if (is_refused)
         key->verdict = AUTH_NEEDS_APP_PASSWORD;
+    if (db_column_int(stmt, 6) == PASSWORD_NOBODY)
+        key->verdict = AUTH_BAD;
 }
 
-/* The keys of one salt; should a release have changed the iterations, those of the newest rows'
- * salt count, and older app passwords log in by PLAIN. */
-static int read_keys(struct job *job, const struct credential *who,
+/* The keys of one salt; should a release have changed the iterations, the most of them count, and
+ * older app passwords log in by PLAIN. */
+static int read_keys(struct job *job, const struct credential *who, int64_t account,
                      const struct auth_request *request, struct auth_scram *out)
 {
     struct auth_scram_key *keys = arena_alloc(&job->arena, AUTH_KEYS_MAX * sizeof(*keys));
     struct db_stmt *stmt =
         db_query(job->db,
-                 "SELECT s.app_password, s.salt, s.iterations, s.stored_key, s.server_key, p.scope"
-                 " FROM scram s LEFT JOIN app_password p ON p.account = s.account"
+                 "SELECT s.app_password, s.salt, s.iterations, s.stored_key, s.server_key, p.scope,"
+                 " s.account FROM scram s LEFT JOIN app_password p ON p.account = s.account"
                  " AND p.id = s.app_password WHERE s.account = ?1 AND s.hash = ?2 AND"
                  " (s.app_password = 0 OR p.expires = 0 OR p.expires > ?3)"
                  " ORDER BY s.iterations DESC, s.app_password",
-                 DB_INT(who->who.account), DB_INT(request->hash), DB_INT(job->now_ms));
+                 DB_INT(account), DB_INT(request->hash), DB_INT(job->now_ms));
     int r;
 
     out->keys = keys;
@@ -169,45 +162,46 @@ static int read_keys(struct job *job, const struct credential *who,
     return MIN(r, 0);
 }
 
-/* Salt and keys of a name that has none: always the same, and not to be told from real ones. */
-static void make_fake(const struct store *store, struct job *job, const struct credential *who,
-                      const struct auth_request *request, struct auth_scram *out)
+/* Nobody's keys, with the salt of the name, which is always the same and the one the account would
+ * have. No proof fits them, and they are read as real ones are, in the same time. */
+static int read_fake(struct job *job, const struct credential *who, struct str salt,
+                     const struct auth_request *request, struct auth_scram *out)
 {
-    size_t key_bytes = scram_hash_bytes((enum scram_hash)request->hash);
-    uint8_t *bytes = arena_alloc(&job->arena, SCRAM_SALT_BYTES + (size_t)2 * SCRAM_KEY_MAX_BYTES);
-    uint8_t *keys = &bytes[SCRAM_SALT_BYTES];
-    struct auth_scram_key *key = arena_alloc(&job->arena, sizeof(*key));
+    *out = (struct auth_scram){.verdict = AUTH_OK};
+    int r = read_keys(job, who, PASSWORD_NOBODY, request, out);
 
-    password_derive(store, "salt", who->lookup, bytes, SCRAM_SALT_BYTES);
-    password_derive(store, "no keys", who->lookup, keys, (size_t)2 * SCRAM_KEY_MAX_BYTES);
-    *key =
-        (struct auth_scram_key){.verdict = AUTH_BAD,
-                                .stored_key = str_from_mem(keys, key_bytes),
-                                .server_key = str_from_mem(&keys[SCRAM_KEY_MAX_BYTES], key_bytes)};
-    *out = (struct auth_scram){.salt = str_from_mem(bytes, SCRAM_SALT_BYTES),
-                               .iterations = PASSWORD_SCRAM_ITERATIONS,
-                               .keys = key,
-                               .count = 1};
+    out->salt = salt;
+    return r == 0 && out->count == 0 ? -EUCLEAN : r;
 }
 
 /* auth.scram: see auth_wire.h */
 int verb_auth_scram(struct store *store, struct job *job)
 {
+    uint8_t salt[SCRAM_SALT_BYTES] = {0};
+    struct str own_salt = str_from_mem(salt, sizeof(salt));
     struct cursor c = job_args(job);
-    struct auth_scram scram = {.verdict = AUTH_OK}, fake;
+    struct auth_scram scram = {.verdict = AUTH_OK};
     struct auth_request request;
     struct credential who;
+    int r;
 
     if (auth_get_request(&c, &request) < 0)
         return -EBADMSG;
-    int r = credential_find(job->db, &job->arena, request.username, &who);
-    if (r == 0)
-        r = read_keys(job, &who, &request, &scram);
+    r = credential_find(job->db, &job->arena, request.username, &who);
     if (r < 0)
         return r;
-    make_fake(store, job, &who, &request, &fake);
-    scram.who = who.who;
-    auth_put_scram(&job->reply, scram.count > 0 && !who.is_disabled ? &scram : &fake);
+    password_derive(store, "salt", who.lookup, salt, sizeof(salt));
+    bool is_real = who.has_any_keys && !who.is_disabled;
+    if (is_real)
+        r = read_keys(job, &who, who.who.account, &request, &scram);
+    /* Also when every app password has expired. */
+    if (r == 0 && scram.count == 0)
+        r = read_fake(job, &who, own_salt, &request, &scram);
+    else
+        scram.who = who.who;
+    if (r < 0)
+        return r;
+    auth_put_scram(&job->reply, &scram);
     return buf_status(&job->reply);
 }
 

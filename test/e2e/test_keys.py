@@ -295,15 +295,20 @@ def test_workers_share_the_keys_of_tickets_and_change_them():
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    with Server(settings={'server.inbound_workers': '3'}) as server:
+    with Server(settings={'server.inbound_workers': '3', 'log.level': 'debug'}) as server:
+        def change(count):
+            server.advance(12 * HOUR + MINUTE)
+            until(lambda: server.log().count('tls.ticket-keys-changed') == count, 10, 'new keys')
+
         was_reused, ticket = resumes(server, context, None)
         assert not was_reused
         assert all(resumes(server, context, ticket)[0] for _ in range(12))
-        server.advance(12 * HOUR + MINUTE)
+        change(1)
         # The keys before those in use are still taken.
         assert all(resumes(server, context, ticket)[0] for _ in range(12))
-        server.advance(12 * HOUR + MINUTE)
-        until(lambda: not resumes(server, context, ticket)[0], 10, 'the keys to be forgotten')
+        change(2)
+        until(lambda: not any(resumes(server, context, ticket)[0] for _ in range(6)), 10,
+              'the keys to be forgotten')
 
 
 def test_the_oldest_version_is_a_setting():

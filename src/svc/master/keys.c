@@ -242,6 +242,7 @@ static void on_look(struct loop_timer *t)
 static void on_rotate(struct loop_timer *t)
 {
     tls_ticket_keys_rotate(&self.ticket_keys);
+    LOG(LOG_DEBUG, "tls.ticket-keys-changed", LOG_INT("next_in_ms", ROTATE_EVERY_MS));
     send_to(SECRETS_IDENTITIES);
     loop_timer_set(t, clock_mono_ms() + ROTATE_EVERY_MS);
 }

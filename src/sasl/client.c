@@ -188,10 +188,10 @@ static enum sasl_client_outcome start_scram(struct sasl_client *c, unsigned offe
     uint8_t random[CLIENT_NONCE_RANDOM_BYTES];
     bool is_sha_256 = (sasl_mechanism_traits(c->mechanism) & SASL_TRAIT_SHA_256) != 0;
 
+    buf_init(&nonce, SCRAM_CLIENT_NONCE_MAX_BYTES);
     if (!prepare(c))
         return cancel(c, "name or password hold characters that SASLprep forbids");
     secret_random(random, sizeof(random));
-    buf_init(&nonce, SCRAM_CLIENT_NONCE_MAX_BYTES);
     sasl_base64_put(str_from_mem(random, sizeof(random)), &nonce);
     struct scram_client_start start = {
         .name = buf_str(&c->name), .authzid = buf_str(&c->authzid), .nonce = buf_str(&nonce)};

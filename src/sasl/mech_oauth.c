@@ -19,9 +19,9 @@ static bool keep_claim(struct sasl_server *s, struct str written)
 {
     CLEANUP(buf_done) struct buf name;
 
+    buf_init(&name, SASL_NAME_MAX_BYTES);
     if (s->mechanism == SASL_XOAUTH2)
         return sasl_server_keep_names(s, STR(""), written);
-    buf_init(&name, SASL_NAME_MAX_BYTES);
     if (written.len > 0 && gs2_name_take(written, &name) < 0)
         return false;
     return sasl_server_keep_names(s, STR(""), buf_str(&name));

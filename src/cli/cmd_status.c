@@ -23,6 +23,8 @@ static const struct {
 } labels[] = {
     {"uptime_ms", "running for", UNIT_MS, false},
     {"sessions", "open sessions", UNIT_COUNT, false},
+    {"logins", "logins", UNIT_COUNT, false},
+    {"failed_logins", "failed logins", UNIT_COUNT, false},
     {"domains", "domains", UNIT_COUNT, false},
     {"accounts", "accounts", UNIT_COUNT, false},
     {"aliases", "aliases", UNIT_COUNT, false},
@@ -157,10 +159,12 @@ int cmd_version(struct cli *cli)
     static const struct {
         const char *name, *version;
     } libraries[] = {
-        {"SQLite", LIBRARY_SQLITE},         {"libsodium", LIBRARY_LIBSODIUM},
-        {"libseccomp", LIBRARY_LIBSECCOMP}, {"libidn2", LIBRARY_LIBIDN2},
-        {"jansson", LIBRARY_JANSSON},       {"libarchive", LIBRARY_LIBARCHIVE},
-        {"libdeflate", LIBRARY_LIBDEFLATE}, {"OpenSSL", LIBRARY_OPENSSL},
+        {"SQLite", LIBRARY_SQLITE},           {"libsodium", LIBRARY_LIBSODIUM},
+        {"libseccomp", LIBRARY_LIBSECCOMP},   {"libidn2", LIBRARY_LIBIDN2},
+        {"jansson", LIBRARY_JANSSON},         {"libarchive", LIBRARY_LIBARCHIVE},
+        {"libdeflate", LIBRARY_LIBDEFLATE},   {"libcrypto", LIBRARY_LIBCRYPTO},
+        {"libcrypt", LIBRARY_LIBCRYPT},       {"liboath", LIBRARY_LIBOATH},
+        {"libqrencode", LIBRARY_LIBQRENCODE},
     };
     json_t *object = json_object();
 

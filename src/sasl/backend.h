@@ -54,6 +54,11 @@ struct sasl_backend {
      */
     enum sasl_verdict (*get_scram_keys)(void *ctx, const struct sasl_login *login,
                                         enum scram_hash hash, struct scram_keys *out_keys);
+    /* After a proof that does not fit: the keys of another password of the same account (an app
+     * password), with the same salt and iterations, in place of the last; false when there is none.
+     * What note_success says is about the keys that were given last. NULL: accounts have one. */
+    bool (*next_scram_keys)(void *ctx, const struct sasl_login *login,
+                            struct scram_keys *in_out_keys);
     /* CRAM-MD5: the password itself, appended to out_secret, which has the room; likewise OK for
      * every name. */
     enum sasl_verdict (*get_cram_secret)(void *ctx, const struct sasl_login *login,

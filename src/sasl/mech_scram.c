@@ -120,6 +120,16 @@ static enum sasl_reason reason_of(enum scram_check check)
     return check == SCRAM_WRONG_BINDING ? SASL_REASON_BINDING : SASL_REASON_CREDENTIALS;
 }
 
+/* The account may have more than one password, of which the client has one. */
+static bool has_other_keys(struct sasl_server *s, const struct sasl_login *login)
+{
+    struct scram_state *state = s->state;
+
+    return s->backend->next_scram_keys != NULL &&
+           s->backend->next_scram_keys(s->ctx, login, &state->keys) &&
+           are_usable(&state->keys, state->exchange.hash);
+}
+
 static enum sasl_outcome take_final(struct sasl_server *s, struct str response)
 {
     struct scram_state *state = s->state;
@@ -127,6 +137,8 @@ static enum sasl_outcome take_final(struct sasl_server *s, struct str response)
     enum scram_check check =
         scram_server_check(&state->exchange, &state->keys, response, &s->challenge);
 
+    while (check == SCRAM_WRONG_PROOF && has_other_keys(s, &login))
+        check = scram_server_check(&state->exchange, &state->keys, response, &s->challenge);
     if (check != SCRAM_OK) {
         enum sasl_verdict verdict = s->backend->note_failure(s->ctx, &login);
         if (verdict == SASL_VERDICT_TOO_MANY || verdict == SASL_VERDICT_TEMPORARY)

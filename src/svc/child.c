@@ -16,6 +16,7 @@
 #include "rt/fdpass.h"
 #include "rt/fiber.h"
 #include "rt/tls.h"
+#include "svc/access/access.h"
 #include "svc/control.h"
 #include "svc/inbound/inbound.h"
 #include "svc/outbound/outbound.h"
@@ -30,7 +31,8 @@ enum {
 };
 
 static const struct service *const services[] = {
-    &inbound_service, &outbound_service, &pickup_service, &resolver_service, &store_service,
+    &access_service, &inbound_service,  &outbound_service,
+    &pickup_service, &resolver_service, &store_service,
 };
 
 static struct {

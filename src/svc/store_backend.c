@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "smtp/schedule.h"
+#include "store/auth_wire.h"
 #include "store/trace_event.h"
 
 enum {
@@ -257,6 +258,36 @@ static int deliver(void *arg, const struct smtp_message *m)
     return r;
 }
 
+static int may_send_as(void *arg, uint64_t account, const struct address *address,
+                       struct buf *out_own)
+{
+    struct store_backend *b = arg;
+    struct buf args, reply, printed;
+    struct auth_senders senders;
+
+    buf_init(&args, 2048);
+    buf_init(&reply, 64 * 1024);
+    buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
+    address_print(address, &printed);
+    buf_put_u64(&args, account);
+    buf_put_lp(&args, buf_str(&printed));
+    int r = call(b, STORE_SENDER_CHECK, &args, LOOKUP_WAIT_MS, &reply);
+    struct cursor c = cursor_from(buf_str(&reply));
+    if (r == 0)
+        r = auth_get_senders(&c, &senders);
+    for (size_t i = 0; r == 0 && i < senders.count; i++) {
+        if (out_own->len + senders.addresses[i].len + 2 > out_own->max)
+            break;
+        buf_printf(out_own, "%s%.*s", i > 0 ? ", " : "", STR_ARG(senders.addresses[i]));
+    }
+    if (r == 0)
+        r = senders.may_send;
+    buf_done(&printed);
+    buf_done(&args);
+    buf_done(&reply);
+    return r;
+}
+
 static void put_refusal(struct buf *out, const struct smtp_refusal *f)
 {
     trace_put_detail(out, 0, "stage", str_from_c(f->stage));
@@ -302,6 +333,7 @@ void store_backend_init(struct store_backend *b, struct rpc_client *client, stru
                                     .spool_write = spool_write,
                                     .spool_drop = spool_drop,
                                     .deliver = deliver,
+                                    .may_send_as = may_send_as,
                                     .refused = refused};
 }
 

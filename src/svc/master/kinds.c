@@ -9,6 +9,7 @@ enum {
     SLOT_RESOLVER = 25,
     SLOT_OUTBOUND = 26,
     SLOT_PICKUP = 27,
+    SLOT_ACCESS = 28, /* up to 4: server.access_workers */
 };
 
 static int one(const struct settings *settings)
@@ -20,6 +21,11 @@ static int one(const struct settings *settings)
 static int count_inbound(const struct settings *settings)
 {
     return settings->server_inbound_workers;
+}
+
+static int count_access(const struct settings *settings)
+{
+    return settings->server_access_workers;
 }
 
 static int count_pickup(const struct settings *settings)
@@ -40,6 +46,13 @@ static const struct child_kind kinds[] = {
      .secrets = SECRETS_IDENTITIES,
      .first_slot = SLOT_INBOUND,
      .count = count_inbound},
+    {.service = "access",
+     .role = RPC_ROLE_ACCESS,
+     .listeners =
+         LISTENER_BIT(CONTROL_LISTENER_SUBMISSION) | LISTENER_BIT(CONTROL_LISTENER_SUBMISSIONS),
+     .secrets = SECRETS_IDENTITIES | SECRETS_CLIENT_CA,
+     .first_slot = SLOT_ACCESS,
+     .count = count_access},
     {.service = "outbound",
      .role = RPC_ROLE_OUTBOUND,
      .asks_resolver = true,

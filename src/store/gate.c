@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/auth_wire.h"
 #include "store/ban_wire.h"
 #include "store/verbs.h"
 
@@ -70,13 +71,70 @@ static void keep_ban(struct gate *g, const struct guard_ban *ban)
     buf_done(&args);
 }
 
-void gate_note_login(struct gate *g, struct ip_rate_key peer, struct str name, bool is_success)
+/* --- logins --- */
+
+/* Whoever has the right password, but may not use it here, has neither succeeded nor guessed. */
+static void note_login(struct gate *g, struct ip_rate_key peer, struct str name, uint8_t verdict)
 {
     struct guard_ban ban;
 
-    if (guard_note_login(g->guard, peer, name, is_success, clock_real_ms(), &ban))
+    if (verdict != AUTH_OK && verdict != AUTH_BAD)
+        return;
+    if (guard_note_login(g->guard, peer, name, verdict == AUTH_OK, clock_real_ms(), &ban))
         keep_ban(g, &ban);
 }
+
+static void put_verdict(enum store_verb verb, enum auth_verdict verdict, struct buf *out)
+{
+    struct auth_answer answer = {.verdict = (uint8_t)verdict};
+
+    if (verb == STORE_AUTH_PASSWORD)
+        auth_put_answer(out, &answer);
+    else if (verb == STORE_AUTH_SCRAM)
+        auth_put_scram(out, &(struct auth_scram){.verdict = (uint8_t)verdict});
+    else
+        auth_put_cram(out, &(struct auth_cram){.answer = answer});
+}
+
+bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
+                      struct buf *out_reply)
+{
+    struct cursor c = cursor_from(request);
+    struct auth_request login;
+    int64_t wait_ms;
+
+    if (verb != STORE_AUTH_PASSWORD && verb != STORE_AUTH_SCRAM && verb != STORE_AUTH_CRAM)
+        return false;
+    if (auth_get_request(&c, &login) < 0)
+        return false; /* its handler says so */
+    enum guard_verdict verdict =
+        guard_login(g->guard, login.peer, login.username, clock_real_ms(), &wait_ms);
+    if (verdict == GUARD_OK)
+        return false;
+    put_verdict(verb, verdict == GUARD_BANNED ? AUTH_BANNED : AUTH_TOO_MANY, out_reply);
+    return true;
+}
+
+void gate_note_password(struct gate *g, struct str request, struct str answer)
+{
+    struct cursor asked = cursor_from(request), said = cursor_from(answer);
+    struct auth_request login;
+    struct auth_answer a;
+
+    if (auth_get_request(&asked, &login) == 0 && auth_get_answer(&said, &a) == 0)
+        note_login(g, login.peer, login.username, a.verdict);
+}
+
+void gate_note_told(struct gate *g, struct str note)
+{
+    struct cursor c = cursor_from(note);
+    struct auth_note n;
+
+    if (auth_get_note(&c, &n) == 0)
+        note_login(g, n.peer, n.username, n.verdict);
+}
+
+/* --- bans --- */
 
 static void take_row(struct gate *g, const struct ban_row *row)
 {

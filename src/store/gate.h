@@ -24,8 +24,13 @@ void gate_done(struct gate *g);
 MUST_CHECK int gate_get_peer(struct cursor *c, struct ip_rate_key *out);
 /* Whether the session may begin: SESSION_WELCOME, or why not. */
 enum session_verdict gate_connect(struct gate *g, struct ip_rate_key peer, bool has_login);
-/* How a login ended. */
-void gate_note_login(struct gate *g, struct ip_rate_key peer, struct str name, bool is_success);
+/* Before a request is worked on: whether it is a login that may not even be tried; then its answer
+ * is appended to out_reply. */
+bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
+                      struct buf *out_reply);
+/* Counts how a login ended: of auth.password with its answer, and as a worker tells (auth.note). */
+void gate_note_password(struct gate *g, struct str request, struct str answer);
+void gate_note_told(struct gate *g, struct str note);
 
 /* Keeps what a request about bans that has ended well has changed. Others are ignored. True when it
  * was the gate's own, and nobody waits for it. */

@@ -217,6 +217,8 @@ static int serve_on_loop(struct store_conn *conn, const struct verb *verb,
         return serve_own(conn, frame);
     struct job *job = job_new(verb, frame->payload);
     int r = verb->handler(conn->server->config.store, job);
+    if (frame->code == STORE_AUTH_NOTE && r == 0)
+        gate_note_told(&conn->server->gate, frame->payload);
     if (frame->code != STORE_TRACE_ADD && frame->code != STORE_AUTH_NOTE)
         reply(conn, frame->call_id, r, buf_str(&job->reply));
     job_free(job);
@@ -238,7 +240,22 @@ static bool answer_from_memory(struct store_conn *conn, const struct rpc_frame *
 
     if (answer.len == 0)
         return false;
+    if (frame->code == STORE_AUTH_PASSWORD)
+        gate_note_password(&conn->server->gate, frame->payload, answer);
     reply(conn, frame->call_id, 0, answer);
+    return true;
+}
+
+/* Who fails too often is not even asked. */
+static bool stop_login(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    CLEANUP(buf_done) struct buf answer;
+
+    buf_init(&answer, FAILED_REPLY_BYTES);
+    if (!gate_stops_login(&conn->server->gate, (enum store_verb)frame->code, frame->payload,
+                          &answer))
+        return false;
+    reply(conn, frame->call_id, 0, buf_str(&answer));
     return true;
 }
 
@@ -276,7 +293,7 @@ static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
     }
     if (verb->kind == VERB_LOOP)
         return serve_on_loop(conn, verb, frame);
-    if (answer_from_memory(conn, frame))
+    if (stop_login(conn, frame) || answer_from_memory(conn, frame))
         return 0;
     if (frame->code == STORE_QUEUE_BEGIN)
         hear_predecessors(conn);
@@ -425,6 +442,9 @@ static void finish_job(struct store_server *s, struct job *job)
     note_directory(s, job);
     note_queue(s, job);
     auth_desk_finish(&s->auth, job);
+    if (job->status >= 0 && job->verb == verb_find(STORE_AUTH_PASSWORD))
+        gate_note_password(&s->gate, str_from_mem(job->payload, job->payload_bytes),
+                           buf_str(&job->reply));
     bool is_gates = gate_note_job(&s->gate, job);
     log_disk_failure(s, job);
     if (job->status >= 0 && buf_status(&job->trace) == 0)

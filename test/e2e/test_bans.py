@@ -1,6 +1,8 @@
 """Who may not come in: bans by hand, kept over a restart, lifted; who connects too often."""
+import base64
 import smtplib
 import socket
+import ssl
 
 import pytest
 
@@ -83,3 +85,51 @@ def test_who_connects_too_often_waits(server):
     # Nothing else has happened to anybody.
     with smtplib.SMTP('127.0.0.1', server.port, source_address=('127.0.0.7', 0)) as client:
         assert client.noop()[0] == 250
+
+
+def login(server, source, password):
+    """The reply code to a login from this address; 421 when there is not even a greeting."""
+    try:
+        client = smtplib.SMTP('127.0.0.1', server.submission_port, timeout=10,
+                              source_address=(source, 0))
+    except smtplib.SMTPConnectError as refusal:
+        return refusal.smtp_code
+    with client:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        client.starttls(context=context)
+        client.ehlo()
+        words = base64.b64encode(f'\0taro@example.jp\0{password}'.encode()).decode()
+        return client.docmd('AUTH', f'PLAIN {words}')[0]
+
+
+def test_who_guesses_is_banned_and_others_are_served():
+    settings = {'brakes.exempt_networks': '[]', 'brakes.failures': '4',
+                'brakes.account_failures': '0'}
+    with Server(settings) as server:
+        server.add_account('taro@example.jp', 'right-password')
+        assert login(server, '127.0.0.2', 'right-password') == 235
+        assert [login(server, '127.0.0.9', f'guess-{i}') for i in range(5)] == [535] * 5
+        until(lambda: server.cli_json('ban', 'list'), 10, 'the ban')
+        ban = server.cli_json('ban', 'list')[0]
+        assert (ban['network'], ban['what']) == ('127.0.0.9', 'logins')
+        assert login(server, '127.0.0.9', 'right-password') == 421
+        assert login(server, '127.0.0.2', 'right-password') == 235
+        # Mail servers at the same address are not meant.
+        assert greeting(server, '127.0.0.9').startswith('220 ')
+        server.restart()
+        until(lambda: login(server, '127.0.0.9', 'right-password') == 421, 10, 'the ban again')
+        server.cli('ban', 'remove', '127.0.0.9')
+        assert login(server, '127.0.0.9', 'right-password') == 235
+
+
+def test_strangers_wait_and_the_owner_does_not():
+    settings = {'brakes.exempt_networks': '[]', 'brakes.failures': '0',
+                'brakes.network_failures': '0', 'brakes.account_failures': '6'}
+    with Server(settings) as server:
+        server.add_account('taro@example.jp', 'right-password')
+        assert login(server, '127.0.0.2', 'right-password') == 235
+        codes = [login(server, f'127.0.1.{i}', 'wrong-password') for i in range(1, 9)]
+        assert codes == [535] * 6 + [454] * 2
+        assert login(server, '127.0.1.99', 'right-password') == 454
+        assert login(server, '127.0.0.2', 'right-password') == 235

@@ -13,11 +13,12 @@ enum { QUIT_WAIT_MS = 3000 };
 const char *smtp_client_stage_name(enum smtp_client_stage stage)
 {
     static const char *const names[] = {
-        [SMTP_CLIENT_CONNECT] = "connect", [SMTP_CLIENT_GREETING] = "greeting",
-        [SMTP_CLIENT_EHLO] = "EHLO",       [SMTP_CLIENT_TLS] = "STARTTLS",
-        [SMTP_CLIENT_MAIL] = "MAIL",       [SMTP_CLIENT_RCPT] = "RCPT",
-        [SMTP_CLIENT_DATA] = "DATA",       [SMTP_CLIENT_BODY] = "end of data",
-        [SMTP_CLIENT_RSET] = "RSET",       [SMTP_CLIENT_QUIT] = "QUIT",
+        [SMTP_CLIENT_CONNECT] = "connect",  [SMTP_CLIENT_GREETING] = "greeting",
+        [SMTP_CLIENT_EHLO] = "EHLO",        [SMTP_CLIENT_TLS] = "STARTTLS",
+        [SMTP_CLIENT_AUTH] = "AUTH",        [SMTP_CLIENT_MAIL] = "MAIL",
+        [SMTP_CLIENT_RCPT] = "RCPT",        [SMTP_CLIENT_DATA] = "DATA",
+        [SMTP_CLIENT_BODY] = "end of data", [SMTP_CLIENT_RSET] = "RSET",
+        [SMTP_CLIENT_QUIT] = "QUIT",
     };
 
     ASSERT((size_t)stage < ARRAY_LEN(names));
@@ -94,6 +95,8 @@ static int read_lines(struct smtp_client *c, struct smtp_reply_reader *reader,
  * wait for the text. Both ends disagree about the state, so the connection cannot go on. */
 static bool is_due(enum smtp_client_stage stage, uint16_t code)
 {
+    if (stage == SMTP_CLIENT_AUTH && code == 334)
+        return true;
     return code >= 400 || (code >= 300) == (stage == SMTP_CLIENT_DATA);
 }
 
@@ -187,6 +190,7 @@ static int say_hello(struct smtp_client *c, struct arena *arena, struct smtp_cli
         return out->code >= 500 ? say_helo(c, arena, out) : -1;
     c->is_esmtp = true;
     c->extensions = ehlo.extensions & ~c->config->distrusted;
+    c->auth_mechanisms = ehlo.auth_mechanisms;
     c->max_size = c->extensions & SMTP_EXT_SIZE ? ehlo.max_size : 0;
     c->max_recipients = ehlo.max_recipients;
     c->max_messages = ehlo.max_messages;
@@ -215,7 +219,8 @@ static int begin(struct smtp_client *c, struct arena *arena, struct smtp_client_
     *out = (struct smtp_client_reply){.stage = SMTP_CLIENT_GREETING};
     if (read_positive(c, NULL, arena, out) < 0 || say_hello(c, arena, out) < 0)
         return -1;
-    return secure(c, arena, out);
+    int r = secure(c, arena, out);
+    return r < 0 ? r : smtp_client_authenticate(c, arena, out);
 }
 
 int smtp_client_open(struct smtp_client *c, int fd, const struct smtp_client_config *config,

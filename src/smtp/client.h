@@ -6,7 +6,7 @@
  * says what the peer answered to each recipient. PIPELINING (2920), SIZE (1870), 8BITMIME (6152),
  * SMTPUTF8 (6531), DSN (3461), CHUNKING (3030), ENHANCEDSTATUSCODES (2034), LIMITS (9422),
  * DELIVERBY (2852), MT-PRIORITY (6710), REQUIRETLS (8689) are used when the peer offers them,
- * STARTTLS (3207) as the caller wishes. AUTH gets its place between EHLO and the first transaction.
+ * STARTTLS (3207) and AUTH (4954) as the caller wishes.
  * Replies are bounded in line length, lines and bytes; a peer that breaks the protocol costs its
  * connection and no more.
  */
@@ -39,7 +39,7 @@ enum smtp_client_extension { /* bits */
                              SMTP_EXT_CHUNKING = 32,
                              SMTP_EXT_ENHANCED = 64,
                              SMTP_EXT_STARTTLS = 128,
-                             SMTP_EXT_AUTH = 256, /* noted; used later */
+                             SMTP_EXT_AUTH = 256,
                              SMTP_EXT_BINARYMIME = 512,
                              SMTP_EXT_DELIVERBY = 1024,
                              SMTP_EXT_MT_PRIORITY = 2048,
@@ -51,6 +51,7 @@ enum smtp_client_stage { /* where a reply, or the lack of one, belongs */
                          SMTP_CLIENT_GREETING,
                          SMTP_CLIENT_EHLO,
                          SMTP_CLIENT_TLS, /* STARTTLS and the handshake */
+                         SMTP_CLIENT_AUTH,
                          SMTP_CLIENT_MAIL,
                          SMTP_CLIENT_RCPT,
                          SMTP_CLIENT_DATA, /* the DATA command */
@@ -73,7 +74,9 @@ struct smtp_client_reply {
     /* -ETIMEDOUT; -ECONNRESET (also a plain close); -EPROTO: not SMTP, or an answer that makes no
      * sense here, such as 354 to RCPT; -EMSGSIZE: a reply without bounds; -ECANCELED; other errno
      * of the socket or of the source of the text; 0 when there was a reply. */
-    int error; /* with stage SMTP_CLIENT_TLS, -ENOTSUP: not offered; text may say more */
+    /* With stage SMTP_CLIENT_TLS, -ENOTSUP: not offered. At that stage and SMTP_CLIENT_AUTH text
+     * may say more. */
+    int error;
 };
 
 struct smtp_client_timeouts { /* ms; RFC 5321 section 4.5.3.2 */
@@ -93,9 +96,10 @@ enum smtp_client_tls {
 struct smtp_client_config {
     const char *ehlo_name; /* a host name or a literal */
     enum smtp_client_tls tls_policy;
-    struct tls_client *tls; /* unless it is NEVER; must outlive the client */
-    const char *tls_name;   /* the peer's host name */
-    bool is_tls_at_once;    /* without STARTTLS, from the first byte (RFC 8314 section 3.3) */
+    struct tls_client *tls;        /* unless it is NEVER; must outlive the client */
+    const char *tls_name;          /* the peer's host name */
+    struct str username, password; /* to log in with; empty: not. They must outlive the open */
+    bool is_tls_at_once; /* without STARTTLS, from the first byte (RFC 8314 section 3.3) */
     struct smtp_client_timeouts timeouts;
     /* Offers that are not to be used, for peers known to break them. */
     unsigned distrusted; /* enum smtp_client_extension bits */
@@ -106,17 +110,19 @@ struct smtp_client_config {
 struct smtp_client {
     struct stream stream;
     const struct smtp_client_config *config;
-    unsigned extensions;     /* enum smtp_client_extension, of the peer, without distrusted ones */
-    uint64_t max_size;       /* 0: unknown (RFC 1870) */
-    uint32_t max_recipients; /* RFC 9422 RCPTMAX; 0: unknown */
-    uint32_t max_messages;   /* RFC 9422 MAILMAX; 0: unknown */
-    uint32_t min_by_s;       /* RFC 2852: less is refused in mode R; 0: unknown or none */
-    uint32_t messages;       /* transactions that were begun */
-    bool is_esmtp;           /* EHLO was accepted */
+    unsigned extensions;      /* enum smtp_client_extension, of the peer, without distrusted ones */
+    unsigned auth_mechanisms; /* SASL_SET bits of those it offers that we know */
+    uint64_t max_size;        /* 0: unknown (RFC 1870) */
+    uint32_t max_recipients;  /* RFC 9422 RCPTMAX; 0: unknown */
+    uint32_t max_messages;    /* RFC 9422 MAILMAX; 0: unknown */
+    uint32_t min_by_s;        /* RFC 2852: less is refused in mode R; 0: unknown or none */
+    uint32_t messages;        /* transactions that were begun */
+    bool is_esmtp;            /* EHLO was accepted */
     bool is_usable;          /* false: the connection has failed or was closed; do not send again */
     bool may_quit;           /* commands and replies are in step: QUIT makes sense */
     bool has_dropped_output; /* commands or text that never went out */
     bool is_secure;          /* TLS */
+    bool is_verified;        /* and the peer's certificate is for its name */
     bool has_failed_tls;     /* the handshake failed: without it, this peer may be reached */
     char peer_name[SMTP_CLIENT_NAME_BYTES]; /* as its greeting or EHLO reply says, cleaned */
 };

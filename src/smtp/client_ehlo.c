@@ -2,6 +2,7 @@
 #include "smtp/client_ehlo.h"
 
 #include "base/cursor.h"
+#include "sasl/mechanism.h"
 #include "smtp/client.h"
 
 static void note_size(struct smtp_ehlo *e, struct str params)
@@ -46,6 +47,11 @@ static void note_limits(struct smtp_ehlo *e, struct str params)
     }
 }
 
+static void note_auth(struct smtp_ehlo *e, struct str params)
+{
+    e->auth_mechanisms |= sasl_mechanisms_read(params);
+}
+
 static const struct {
     struct str keyword;
     unsigned extension;
@@ -59,7 +65,7 @@ static const struct {
     {{"CHUNKING", 8}, SMTP_EXT_CHUNKING, NULL},
     {{"ENHANCEDSTATUSCODES", 19}, SMTP_EXT_ENHANCED, NULL},
     {{"STARTTLS", 8}, SMTP_EXT_STARTTLS, NULL},
-    {{"AUTH", 4}, SMTP_EXT_AUTH, NULL},
+    {{"AUTH", 4}, SMTP_EXT_AUTH, note_auth},
     {{"BINARYMIME", 10}, SMTP_EXT_BINARYMIME, NULL},
     {{"DELIVERBY", 9}, SMTP_EXT_DELIVERBY, note_min_by},
     {{"MT-PRIORITY", 11}, SMTP_EXT_MT_PRIORITY, NULL},

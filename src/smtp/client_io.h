@@ -24,5 +24,8 @@ MUST_CHECK int smtp_client_start_tls(struct smtp_client *c, struct arena *arena,
 /* Before the greeting. 0, or -1 and *out. Yields. */
 MUST_CHECK int smtp_client_begin_tls(struct smtp_client *c, struct arena *arena,
                                      struct smtp_client_reply *out);
+/* client_auth.c: after EHLO and TLS. 0, or -1 and *out. Yields. */
+MUST_CHECK int smtp_client_authenticate(struct smtp_client *c, struct arena *arena,
+                                        struct smtp_client_reply *out);
 /* The connection is lost: neither transactions nor QUIT. */
 void smtp_client_give_up(struct smtp_client *c);

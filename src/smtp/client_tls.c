@@ -45,6 +45,7 @@ static int shake_hands(struct smtp_client *c, struct arena *arena, struct smtp_c
     if (r < 0)
         return fail_handshake(c, arena, r, out);
     c->is_secure = true;
+    c->is_verified = tls_info(&c->stream).trust == TLS_TRUST_VERIFIED;
     return 0;
 }
 
@@ -75,7 +76,7 @@ int smtp_client_start_tls(struct smtp_client *c, struct arena *arena, struct smt
 void smtp_client_describe_tls(const struct smtp_client *c, char out[SMTP_CLIENT_TLS_BYTES])
 {
     struct tls_info info = tls_info(&c->stream);
-    const char *trust = info.trust == TLS_TRUST_VERIFIED ? "verified" : "not verified";
+    const char *trust = c->is_verified ? "verified" : "not verified";
 
     if (!c->is_secure)
         (void)snprintf(out, SMTP_CLIENT_TLS_BYTES, "none");

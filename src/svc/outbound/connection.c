@@ -2,8 +2,10 @@
 #include "svc/outbound/connection.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "rt/tls.h"
 
 static struct {
     struct list all; /* idle ones, the oldest first */
@@ -20,12 +22,27 @@ struct connection *connection_new(void)
     return c;
 }
 
+void connection_forget_password(struct connection *c)
+{
+    if (c->password.ptr != NULL)
+        explicit_bzero(c->password.ptr, c->password.cap);
+    buf_done(&c->password);
+    c->config.username = c->config.password = STR_NONE;
+}
+
+static void release(struct connection *c)
+{
+    connection_forget_password(c);
+    tls_client_unref(c->config.tls);
+    free(c);
+}
+
 void connection_free(struct connection *c)
 {
     if (c == NULL)
         return;
     smtp_client_close(&c->client);
-    free(c);
+    release(c);
 }
 
 void connections_init(void)
@@ -57,7 +74,7 @@ static void drop(struct connection *c)
 {
     take_out(c);
     smtp_client_leave(&c->client);
-    free(c);
+    release(c);
 }
 
 static void drop_dead(struct connection *c)

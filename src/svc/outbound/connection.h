@@ -24,7 +24,11 @@ struct connection {
     char ip[64];
     size_t host_index; /* in the order of the MX result it was made from */
     int64_t idle_until_ms;
+    struct buf password; /* while the connection is made */
 };
+
+/* Wipes the password that was used. */
+void connection_forget_password(struct connection *c);
 
 /* An empty record, to be opened by the caller. */
 struct connection *connection_new(void);

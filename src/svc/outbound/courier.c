@@ -163,10 +163,10 @@ int courier_carry(struct courier *c, struct connection *connection,
     struct smtp_client_reply reply;
     struct smtp_client_outcome sent = {NULL};
     struct smtp_client_recipient *list = arena_alloc(arena, count * sizeof(*list));
-    /* Nothing is encrypted on the way out. */
+    /* RFC 8689 section 4.2.1: encrypted to whom it is for, not to anybody. */
     struct urgency_peer peer = {.extensions = connection->client.extensions,
                                 .min_by_s = connection->client.min_by_s,
-                                .is_encrypted = false};
+                                .is_encrypted = connection->client.is_verified};
     struct carrying carrying = {.courier = c, .source = &source};
 
     *out = (struct courier_outcome){.replies = arena_alloc(arena, count * sizeof(out->replies[0]))};

@@ -9,8 +9,14 @@
 #include "base/log.h"
 #include "rt/connect.h"
 #include "svc/outbound/verdict.h"
+#include "svc/outbound/worker.h"
 
-enum { REPLY_ARENA_BYTES = 256 * 1024, WORDS_MAX_BYTES = 300 };
+enum {
+    REPLY_ARENA_BYTES = 256 * 1024,
+    WORDS_MAX_BYTES = 300,
+    PASSWORD_MAX_BYTES = 1024,
+    SUBMISSIONS_PORT = 465, /* TLS from the first byte (RFC 8314 section 7.3) */
+};
 
 /* Where to connect from and as whom: the route's wish, else that of all. */
 static const char *wish(const char *of_route, const char *of_all)
@@ -35,6 +41,42 @@ static bool find_source(const struct settings *s, const struct settings_route *r
     return text[0] != '\0' && ip_parse(str_from_c(text), out) == 0;
 }
 
+static enum smtp_client_tls tls_policy(const struct settings_route *route)
+{
+    switch (route != NULL ? route->tls : SETTINGS_TLS_OPPORTUNISTIC) {
+    case SETTINGS_TLS_REQUIRE:
+        return SMTP_CLIENT_TLS_REQUIRE;
+    case SETTINGS_TLS_VERIFY:
+        return SMTP_CLIENT_TLS_VERIFY;
+    case SETTINGS_TLS_NONE:
+        return SMTP_CLIENT_TLS_NEVER;
+    default:
+        return SMTP_CLIENT_TLS_IF_OFFERED;
+    }
+}
+
+/* What encrypts the connection and who logs in over it. Without keys from the master yet, nothing
+ * that demands encryption can be satisfied. */
+static void set_security(struct connection *c, const struct settings_route *route, uint16_t port)
+{
+    struct smtp_client_config *config = &c->config;
+
+    config->tls = tls_client_ref(worker.tls.client);
+    config->tls_name = c->host;
+    config->tls_policy = tls_policy(route);
+    if (config->tls == NULL && config->tls_policy == SMTP_CLIENT_TLS_IF_OFFERED)
+        config->tls_policy = SMTP_CLIENT_TLS_NEVER;
+    config->is_tls_at_once =
+        port == SUBMISSIONS_PORT && config->tls_policy != SMTP_CLIENT_TLS_NEVER;
+    if (route == NULL || route->username[0] == '\0')
+        return;
+    buf_init(&c->password, PASSWORD_MAX_BYTES);
+    if (tls_link_put_password(&worker.tls, str_from_c(route->name), &c->password)) {
+        config->username = str_from_c(route->username);
+        config->password = buf_str(&c->password);
+    }
+}
+
 static void set_config(struct connection *c, const struct settings *s,
                        const struct settings_route *route)
 {
@@ -57,6 +99,9 @@ static void note_failure(struct dial_failure *f, const struct connection *c,
     if (reply->code != 0)
         (void)snprintf(words, sizeof(words), "%u %.*s", reply->code,
                        STR_ARG(str_sub(reply->text, 0, 200)));
+    else if (reply->text.len > 0)
+        (void)snprintf(words, sizeof(words), "%.*s (%s)", STR_ARG(str_sub(reply->text, 0, 200)),
+                       smtp_client_stage_name(reply->stage));
     else
         (void)snprintf(words, sizeof(words), "%s (%s)", verdict_error_text(reply->error),
                        smtp_client_stage_name(reply->stage));
@@ -85,9 +130,37 @@ static int try_address(struct connection *c, const struct settings *s,
         *out_reply = (struct smtp_client_reply){.stage = SMTP_CLIENT_CONNECT, .error = fd};
         return 0;
     }
-    if (smtp_client_open(&c->client, fd, &c->config, arena, out_reply) == 0)
+    int r = smtp_client_open(&c->client, fd, &c->config, arena, out_reply);
+    connection_forget_password(c);
+    if (r == 0)
         return 1;
     return out_reply->error == -ECANCELED ? -ECANCELED : 0;
+}
+
+/* RFC 3207 section 4.1 leaves it to the client: mail that nobody asked to be encrypted goes without
+ * rather than not at all. */
+static bool may_go_without_tls(const struct connection *c)
+{
+    return c->client.has_failed_tls && c->config.tls_policy == SMTP_CLIENT_TLS_IF_OFFERED;
+}
+
+/* The same once more. Yields. */
+static struct connection *without_tls(struct connection *c)
+{
+    struct connection *again = connection_new();
+
+    LOG(LOG_INFO, "outbound.tls-failed", LOG_C("host", c->host), LOG_C("ip", c->ip),
+        LOG_C("why", tls_error(&c->client.stream)), LOG_C("then", "without encryption"));
+    again->host_index = c->host_index;
+    memcpy(again->host, c->host, sizeof(again->host));
+    memcpy(again->ip, c->ip, sizeof(again->ip));
+    memcpy(again->ehlo_name, c->ehlo_name, sizeof(again->ehlo_name));
+    again->config = c->config;
+    again->config.ehlo_name = again->ehlo_name;
+    again->config.tls = NULL;
+    again->config.tls_policy = SMTP_CLIENT_TLS_NEVER;
+    connection_free(c);
+    return again;
 }
 
 static int dial_host(const struct settings *s, const struct target *t, size_t index,
@@ -107,7 +180,12 @@ static int dial_host(const struct settings *s, const struct target *t, size_t in
         (void)snprintf(c->host, sizeof(c->host), "%.*s", STR_ARG(host->name));
         (void)snprintf(c->ip, sizeof(c->ip), "%s", ip_print(&host->addresses[i], ip_text));
         set_config(c, s, t->route);
+        set_security(c, t->route, host->port);
         r = try_address(c, s, t->route, &host->addresses[i], host->port, &arena, &reply);
+        if (r == 0 && may_go_without_tls(c)) {
+            c = without_tls(c);
+            r = try_address(c, s, t->route, &host->addresses[i], host->port, &arena, &reply);
+        }
         if (r > 0) {
             *out = c;
             break;

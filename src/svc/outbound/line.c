@@ -91,7 +91,10 @@ static int send_result(struct line *l, const struct delivery *del, struct arena 
 {
     const struct queue_message *m = del->message;
     struct queue_result_recipient *list = arena_alloc(arena, m->count * sizeof(*list));
+    char tls[SMTP_CLIENT_TLS_BYTES] = "none";
 
+    if (l->connection != NULL)
+        smtp_client_describe_tls(&l->connection->client, tls);
     for (size_t i = 0; i < m->count; i++) {
         list[i] = verdict_of(&del->replies[i], arena);
         list[i].n = m->recipients[i].n;
@@ -100,7 +103,7 @@ static int send_result(struct line *l, const struct delivery *del, struct arena 
                                   .at_ms = del->begun_ms,
                                   .host = str_from_c(del->host),
                                   .ip = str_from_c(del->ip),
-                                  .tls = STR("none"),
+                                  .tls = str_from_c(tls),
                                   .tried = buf_str(&l->tried),
                                   .knows_dsn = del->knows_dsn,
                                   .knows_deliver_by = del->knows_deliver_by,

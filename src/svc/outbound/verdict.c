@@ -13,6 +13,7 @@ static const struct {
     {ECONNRESET, "4.4.2", "the server closed the connection"},
     {EPIPE, "4.4.2", "the server closed the connection"},
     {ENODATA, "4.4.2", "the server closed the connection"},
+    {ENOTSUP, "4.7.4", "the server offers no encryption, which this route demands"},
     {EPROTO, "4.5.0", "the server's answer is not SMTP"},
     {EMSGSIZE, "4.5.0", "the server's answer is too long"},
     {ECONNREFUSED, "4.4.1", "connection refused"},
@@ -57,7 +58,7 @@ static bool is_too_many_recipients(const struct smtp_client_reply *reply)
 /* A reply at the greeting says little about this mail: try later, except 521 and 556 (RFC 7504). */
 static bool is_about_service(const struct smtp_client_reply *reply)
 {
-    bool is_early = reply->stage == SMTP_CLIENT_GREETING || reply->stage == SMTP_CLIENT_EHLO;
+    bool is_early = reply->stage < SMTP_CLIENT_MAIL;
 
     return is_early && reply->code != 521 && reply->code != 556;
 }

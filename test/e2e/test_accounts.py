@@ -236,7 +236,7 @@ def test_everything_survives_a_restart_and_a_backup(server, tmp_path):
     assert not is_in and 'app password' in text
 
 
-def test_an_account_made_by_version_3_logs_in():
+def test_an_account_of_the_schema_before_logs_in():
     with Server() as server:
         server.add_account(TARO)
         server.stop()
@@ -249,13 +249,13 @@ def test_an_account_made_by_version_3_logs_in():
                 database.execute(f'DROP TABLE {table}')
             database.execute('DROP INDEX alias_target')
             database.execute('ALTER TABLE account DROP COLUMN is_disabled')
-            database.execute('UPDATE schema_version SET version = 3')
+            database.execute('UPDATE schema_version SET version = 6')
         database.close()
         server.start()
         assert not account(server)['has_scram']
         assert check(server, PASSWORD)[0]
         assert account(server)['has_scram']
-        assert list((server.dir / 'data').glob('mail.db.before-version-4'))
+        assert list((server.dir / 'data').glob('mail.db.before-version-7'))
 
 
 def test_right_passwords_cost_one_hash_a_while():

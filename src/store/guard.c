@@ -81,10 +81,11 @@ static struct str net_key(const struct ip_net *net, char out[IP_V6_BYTES + 2])
 /* Names in any case are one account's; a longer one than any address is cut. */
 static struct str name_key(struct str name, char out[NAME_KEY_BYTES])
 {
-    size_t len = MIN(name.len, (size_t)NAME_KEY_BYTES);
+    struct str s = str_trim(name); /* as credential_find does */
+    size_t len = MIN(s.len, (size_t)NAME_KEY_BYTES);
 
     for (size_t i = 0; i < len; i++)
-        out[i] = ascii_lower(name.ptr[i]);
+        out[i] = ascii_lower(s.ptr[i]);
     return str_from_mem(out, len);
 }
 

@@ -158,6 +158,9 @@ static void an_account_slows_down_strangers_only(void **state)
         (void)fails(text, "taro@example.jp", START_MS + HOUR_MS);
     }
     assert_int_equal(login("198.51.77.1", "TARO@example.jp", START_MS + HOUR_MS), GUARD_TOO_MANY);
+    /* Logins take a name with blanks around it: it is no other name. */
+    assert_int_equal(login("198.51.77.1", " taro@example.jp\t", START_MS + HOUR_MS),
+                     GUARD_TOO_MANY);
     assert_int_equal(login("203.0.113.7", "taro@example.jp", START_MS + HOUR_MS), GUARD_OK);
     assert_int_equal(login("198.51.77.1", "hanako@example.jp", START_MS + HOUR_MS), GUARD_OK);
     assert_int_equal(login("198.51.77.1", "taro@example.jp", START_MS + 2 * HOUR_MS), GUARD_OK);

@@ -112,8 +112,7 @@ static int tell_verdict(const struct cli *cli, struct str reply)
     static const char *const texts[AUTH_VERDICT_END] = {
         [AUTH_OK] = "right: a mail program would be let in",
         [AUTH_BAD] = "wrong password, or no such account, or it is disabled",
-        [AUTH_NEEDS_APP_PASSWORD] = "right, but for this a mail program needs an app password; see "
-                                    "hikyaku account app-password --help",
+        [AUTH_NEEDS_APP_PASSWORD] = "right, but for this a mail program needs an app password",
         [AUTH_BANNED] = "this address is banned for now",
         [AUTH_TOO_MANY] = "too many tries; come again later",
     };

@@ -86,7 +86,7 @@ int verb_app_password_add(struct store *store, struct job *job)
     const struct made *made = job->extra;
     uint8_t digest[CODE_TEXT_DIGEST_BYTES];
     struct request q;
-    int64_t account;
+    int64_t account = 0;
 
     int r = get_request(job, &q);
     if (r == 0)

@@ -91,7 +91,7 @@ int verb_totp_confirm(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct str address = cursor_lp(&c), code = cursor_lp(&c);
-    struct second_factor factor;
+    struct second_factor factor = {.is_confirmed = false};
     int64_t account, step;
 
     (void)store;

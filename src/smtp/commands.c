@@ -11,7 +11,8 @@ static const struct smtp_command commands[] = {
      smtp_cmd_data},
     /* BDAT looks for itself: its chunk must be read even when it is refused. */
     {"BDAT", 0, smtp_cmd_bdat},
-    {"STARTTLS", SMTP_NEEDS_HELLO | SMTP_TAKES_NO_ARGS, smtp_cmd_starttls},
+    /* Without EHLO too, as gsasl says it: all that came before counts for nothing after it. */
+    {"STARTTLS", SMTP_TAKES_NO_ARGS, smtp_cmd_starttls},
     {"AUTH", SMTP_NEEDS_HELLO, smtp_cmd_auth},
     {"RSET", SMTP_TAKES_NO_ARGS, smtp_cmd_rset},
     {"NOOP", 0, smtp_cmd_noop},

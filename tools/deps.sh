@@ -39,6 +39,8 @@ check    python3-pytest      end-to-end tests
 check    swaks               a scriptable SMTP client
 check    s-nail              a mail client as people use it
 check    msmtp               a client that submits like sendmail
+check    gsasl               every mechanism, by a client that is not ours
+check    libnet-ssleay-perl  TLS for swaks
 check    curl                another SMTP client implementation
 check    sqlite3             looks into the store from outside
 check    oathtool            one-time codes as an app makes them

@@ -55,10 +55,11 @@ static bool is_too_many_recipients(const struct smtp_client_reply *reply)
            (reply->enhanced[0] == '\0' || strcmp(reply->enhanced, "5.5.3") == 0);
 }
 
-/* A reply at the greeting says little about this mail: try later, except 521 and 556 (RFC 7504). */
+/* What a server says before MAIL says little about this mail: try later, except 521 and 556 (RFC
+ * 7504). What we found out ourselves, as that a domain takes no mail, stays as it is. */
 static bool is_about_service(const struct smtp_client_reply *reply)
 {
-    bool is_early = reply->stage < SMTP_CLIENT_MAIL;
+    bool is_early = reply->stage < SMTP_CLIENT_MAIL && !reply->is_local;
 
     return is_early && reply->code != 521 && reply->code != 556;
 }

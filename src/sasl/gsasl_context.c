@@ -1,6 +1,7 @@
 /* The handle of GNU SASL: see gsasl_context.h. */
 #include "sasl/gsasl_context.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int dispatch(Gsasl *context UNUSED, Gsasl_session *session, Gsasl_property property)
@@ -47,8 +48,14 @@ int sasl_gsasl_step(Gsasl_session *session, struct str in, struct buf *out)
 {
     char *text = NULL;
     size_t len = 0;
-    int rc = gsasl_step(session, in.ptr != NULL ? in.ptr : "", in.len, &text, &len);
+    char *copy = xmalloc(in.len + 1); /* the library may look for a NUL at the end */
 
+    if (in.len > 0)
+        memcpy(copy, in.ptr, in.len);
+    copy[in.len] = '\0';
+    int rc = gsasl_step(session, copy, in.len, &text, &len);
+    explicit_bzero(copy, in.len);
+    free(copy);
     if (rc == GSASL_MALLOC_ERROR)
         die_at(__FILE__, __LINE__, "out of memory");
     if (text == NULL)

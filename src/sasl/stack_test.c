@@ -37,7 +37,7 @@ enum {
 struct run {
     enum sasl_mechanism mechanism;
     const char *initial; /* of mechanisms that the client does not speak; NULL: it does */
-    uintptr_t top;       /* an address near the stack's beginning */
+    uintptr_t top;       /* a frame near the stack's beginning */
     size_t at_backend_bytes;
     enum sasl_outcome outcome;
     struct check_backend backend;
@@ -46,9 +46,7 @@ struct run {
 /* The callbacks of the usual backend, with the depth noted. */
 static void note_depth(struct run *r)
 {
-    char here = 0;
-    volatile const char *address = &here;
-    size_t depth = r->top - (uintptr_t)address;
+    size_t depth = r->top - (uintptr_t)__builtin_frame_address(0);
 
     r->at_backend_bytes = MAX(r->at_backend_bytes, depth);
 }
@@ -147,10 +145,8 @@ static void *run_thread(void *arg)
                                       .password = STR("pe\xcc\x81ncil"),
                                       .is_encrypted = true,
                                       .bindings = check_bindings_full()};
-    char here = 0;
-    volatile const char *address = &here;
 
-    r->top = (uintptr_t)address;
+    r->top = (uintptr_t)__builtin_frame_address(0);
     struct sasl_server *server = sasl_server_new(&offer, &BACKEND, r);
     struct sasl_client *client = sasl_client_new(&login);
     meet(r, server, client);

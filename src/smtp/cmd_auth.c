@@ -107,7 +107,7 @@ static int send_challenge(struct smtp_session *s, const struct buf *challenge)
 static enum sasl_outcome run(struct smtp_session *s, struct dialogue *d, enum sasl_outcome outcome,
                              struct reply *out_failure)
 {
-    struct str line;
+    struct str line = STR("");
 
     while (outcome == SASL_CONTINUE) {
         int r = send_challenge(s, &d->challenge);

@@ -74,7 +74,7 @@ def free_offset():
 
     The process id spreads parallel test runs; a port taken by a rival shows as a failed start.
     """
-    for step in range(200):
+    for step in range(21000):
         offset = 10000 + (os.getpid() * 37 + step * 1009) % 21000
         with _offsets_lock:
             if offset in _offsets:
@@ -179,6 +179,10 @@ class Server:
     @property
     def submission_port(self):
         return 587 + self.offset
+
+    @property
+    def submissions_port(self):
+        return 465 + self.offset
 
     @property
     def imap_port(self):

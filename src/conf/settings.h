@@ -82,6 +82,7 @@ struct settings_route {
     char *source_ipv4;
     char *source_ipv6;
     int tls;             /* enum settings_tls */
+    bool tls_on_connect; /* encryption from the first byte, as always on port 465 */
     char *username;      /* at the hosts of the route; "": none */
     char *password_file; /* read by the master alone */
 };

@@ -77,6 +77,9 @@ static const struct setting route_rows[] = {
              "only over encrypted connections; verify wants a valid certificate of the host's name "
              "besides (see tls.ca_file); none never encrypts. Mail that cannot go as this asks for "
              "waits and goes back in the end."},
+    {ROUTE(tls_on_connect), .type = SETTING_BOOL, .text_default = "no", .min = 0, .max = 1,
+     .help = "With via = hosts: whether the hosts expect encryption from the first byte instead of "
+             "by STARTTLS. Those on port 465 always do."},
     {ROUTE(username), .type = SETTING_STRING, .form = &form_printable,
      .text_default = "", .min = 0, .max = USERNAME_MAX_CHARS,
      .help = "With via = hosts: the name to log in with there. None if empty."},
@@ -165,6 +168,14 @@ static bool has_unused_name(const void *object)
     return route->via != SETTINGS_VIA_HOSTS && route->username[0] != '\0';
 }
 
+static bool has_unused_tls_on_connect(const void *object)
+{
+    const struct settings_route *route = object;
+
+    return route->tls_on_connect &&
+           (route->via != SETTINGS_VIA_HOSTS || route->tls == SETTINGS_TLS_NONE);
+}
+
 static bool has_half_credentials(const void *object)
 {
     const struct settings_route *route = object;
@@ -215,6 +226,8 @@ static const struct setting_rule route_rules[] = {
      "\"username\" is used only with via = hosts; write that or remove the name"},
     {"route.username", has_half_credentials,
      "\"username\" and \"password_file\" go together; write both or none"},
+    {"route.tls_on_connect", has_unused_tls_on_connect,
+     "\"tls_on_connect\" is used only with via = hosts, and not with tls = none"},
     {"route.tls", has_open_password,
      "a password goes over encrypted connections only; write tls = verify, or tls = require if "
      "the host has no certificate that can be verified"},

@@ -103,7 +103,8 @@ static void assert_same_objects(const struct settings *a, const struct settings 
          "  messages_per_connection = 1; max_recipients = 1000 }\n"                                \
          "certificate \"own\" { folder = \"/etc/hikyaku/tls\" }\n"                                 \
          "route \"smarthost\" { to = \"*\"; via = hosts; hosts = relay.example:587\n"              \
-         "  tls = verify; username = \"user@example.org\"; password_file = /etc/hikyaku/relay }\n" \
+         "  tls = verify; username = \"user@example.org\"; password_file = /etc/hikyaku/relay\n"   \
+         "  tls_on_connect = yes }\n"                                                              \
          "certificate second { chain_file = /etc/tls/chain.pem; key_file = /etc/tls/key.pem }\n"
 
 static void sections_are_kept_in_the_order_of_the_file(void **state)
@@ -129,6 +130,8 @@ static void sections_are_kept_in_the_order_of_the_file(void **state)
     assert_string_equal(old->text, "We have \"closed\"");
     assert_int_equal(old->tls, SETTINGS_TLS_OPPORTUNISTIC);
     assert_int_equal(smarthost->tls, SETTINGS_TLS_VERIFY);
+    assert_true(smarthost->tls_on_connect);
+    assert_false(old->tls_on_connect);
     assert_string_equal(smarthost->username, "user@example.org");
     assert_string_equal(smarthost->password_file, "/etc/hikyaku/relay");
     assert_int_equal(s->certificate_count, 2);
@@ -279,14 +282,18 @@ static void credentials_are_whole_and_encrypted(void **state)
              " username = u }\n"
              "route \"d\" { to = \"*\"; via = hosts; hosts = h.example; tls = verify\n"
              " password_file = /p }\n"
-             "route \"e\" {\n to = \"*\"\n tls = require\n username = u; password_file = /p }\n",
+             "route \"e\" {\n to = \"*\"\n tls = require\n username = u; password_file = /p }\n"
+             "route \"f\" { to = \"*\"; via = hosts; hosts = h.example; tls = none\n"
+             " tls_on_connect = yes }\n",
         "hikyaku.conf:4: route \"a\": " OPEN_PASSWORD "hikyaku.conf:6: route \"b\": " OPEN_PASSWORD
         "hikyaku.conf:11: route \"c\": \"username\" and \"password_file\" go "
         "together; write both or none\n"
         "hikyaku.conf:12: route \"d\": \"username\" and \"password_file\" go "
         "together; write both or none\n"
         "hikyaku.conf:17: route \"e\": \"username\" is used only with via = "
-        "hosts; write that or remove the name\n");
+        "hosts; write that or remove the name\n"
+        "hikyaku.conf:19: route \"f\": \"tls_on_connect\" is used only with via = hosts, and "
+        "not with tls = none\n");
 }
 
 #define NO_FILES                                                                                   \

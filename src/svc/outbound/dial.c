@@ -67,7 +67,8 @@ static void set_security(struct connection *c, const struct settings_route *rout
     if (config->tls == NULL && config->tls_policy == SMTP_CLIENT_TLS_IF_OFFERED)
         config->tls_policy = SMTP_CLIENT_TLS_NEVER;
     config->is_tls_at_once =
-        port == SUBMISSIONS_PORT && config->tls_policy != SMTP_CLIENT_TLS_NEVER;
+        (port == SUBMISSIONS_PORT || (route != NULL && route->tls_on_connect)) &&
+        config->tls_policy != SMTP_CLIENT_TLS_NEVER;
     if (route == NULL || route->username[0] == '\0')
         return;
     buf_init(&c->password, PASSWORD_MAX_BYTES);

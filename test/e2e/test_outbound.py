@@ -1,6 +1,7 @@
 """Mail on its way out: delivered, put off, returned, by one server to scripted and real others."""
 import email
 import email.policy
+import socket
 
 import pytest
 
@@ -26,6 +27,22 @@ def test_a_letter_goes_out_as_it_came():
         assert b'Return-Path' not in data and data.count(b'Received:') == 1
         until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
         assert 'mx.elsewhere.example' in server.trace('hanako@elsewhere.example')
+
+
+def test_a_stop_does_not_wait_for_name_servers():
+    """A question to one that never answers takes ten seconds."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(('127.0.0.1', 0))
+        silent.settimeout(10)
+        settings = {**sender_settings(9),
+                    'resolver.forwarders': f'[ "127.0.0.1@{silent.getsockname()[1]}" ]'}
+        with Server(settings) as server:
+            message = submit(server, 'hanako@elsewhere.example')
+            assert silent.recv(512)
+            assert server.stop(8) == 0
+            server.start()
+            assert server.cli_json('status')['queued_messages'] == 1
+            assert 'put off' not in server.trace(message)
 
 
 def test_a_deferral_is_tried_again_and_delivered():

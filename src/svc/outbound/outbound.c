@@ -89,6 +89,8 @@ static void drain(int64_t wait_ms)
     self.drain_until_ms = clock_mono_ms() + wait_ms;
     fiber_group_cancel(&worker.services);
     fiber_group_interrupt(&worker.deliveries);
+    /* Nobody waits for name servers any more; mail has a connection by now or goes another time. */
+    child_link_done(&worker.resolver);
     if (fiber_spawn(&self.helpers, "drain", run_drain, NULL) < 0)
         loop_stop();
 }
@@ -109,7 +111,10 @@ static void on_control(struct control_event *event)
         scheduler_note_channel();
         break;
     case CONTROL_RESOLVER_CHANNEL:
-        r = child_link_take(&worker.resolver, event);
+        if (!worker.is_draining)
+            r = child_link_take(&worker.resolver, event);
+        else if (event->fd >= 0)
+            close(event->fd);
         break;
     case CONTROL_TLS:
         r = tls_link_take(&worker.tls, worker.settings, event);

@@ -205,6 +205,10 @@ static int prepare(struct job_of_destination *d)
         r = fail_all(d);
         return r < 0 ? r : 0;
     }
+    if (d->target.outcome == MX_TEMPORARY && worker.is_draining) {
+        runner_note_busy(d, clock_mono_ms()); /* we have not waited for the answer */
+        return 0;
+    }
     if (d->target.outcome != MX_OK) {
         runner_note_down(d, str_from_c(target_status(d->target.outcome)), d->target.why, STR(""));
         return 0;

@@ -36,6 +36,7 @@ build    libidn-dev          preparing user names and passwords (SASLprep)
 check    libcmocka-dev       unit tests
 check    python3             test runner, chat scenarios, sinks
 check    python3-pytest      end-to-end tests
+check    python3-pytest-xdist  several of them at once
 check    swaks               a scriptable SMTP client
 check    s-nail              a mail client as people use it
 check    msmtp               a client that submits like sendmail

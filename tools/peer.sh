@@ -82,6 +82,12 @@ case $1 in *[!a-z0-9+.-]* | '' | [!a-z0-9]*) usage ;; esac
 name=$1
 mkdir -p "$2"
 root=$(cd "$2" && pwd)/$name
+# Tests run side by side; one of them fetches, the others wait for it.
+exec 9>"$root.lock"
+flock -w 300 9 || {
+    say "somebody else has been fetching $name for five minutes"
+    exit 1
+}
 if [ ! -f "$root/libpath" ]; then
     rm -rf "$root" "$root.new" "$root.deb"
     mkdir -p "$root.new" "$root.deb"

@@ -34,6 +34,7 @@ SANITIZER = re.compile(r'^.*(Sanitizer:|runtime error:)', re.MULTILINE)
 LIBC = ctypes.CDLL(None)
 _offsets = set()
 _offsets_lock = threading.Lock()
+WORKERS, OFFSETS = 6, 3500
 BASE_PORTS = (25, 80, 110, 143, 443, 465, 587, 993, 995)
 
 
@@ -72,10 +73,12 @@ def free_port():
 def free_offset():
     """An offset such that every mail port plus it is free, below the kernel's ephemeral ports.
 
-    The process id spreads parallel test runs; a port taken by a rival shows as a failed start.
+    Each of the processes that test side by side has a range to itself, and the process id spreads
+    test runs that do not know of each other; a port taken by a rival shows as a failed start.
     """
-    for step in range(21000):
-        offset = 10000 + (os.getpid() * 37 + step * 1009) % 21000
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:]) % WORKERS
+    for step in range(OFFSETS):
+        offset = 10000 + worker * OFFSETS + (os.getpid() * 37 + step * 1009) % OFFSETS
         with _offsets_lock:
             if offset in _offsets:
                 continue
@@ -287,7 +290,8 @@ class Server:
             self.exit_status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f'the server did not end {seconds} s after SIGTERM') from None
+            raise AssertionError(f'the server did not end {seconds} s after SIGTERM\n'
+                                 f'{self.log_tail()}') from None
         return self.exit_status
 
     def kill(self):

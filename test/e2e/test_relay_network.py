@@ -139,8 +139,8 @@ def test_mail_goes_on_when_the_name_server_is_back():
             message = submit(server, f'hanako@{LATER}')
             until(lambda: '4.4.3' in server.trace(message), 30, 'the DNS failure')
             dns.start()
-            # Failures are remembered for some seconds, so the very next attempt may be too early. One
-            # that is under way must not meet minutes that pass in a moment.
+            # Failures are remembered for some seconds, so the very next attempt may be too early.
+            # One that is under way must not meet minutes that pass in a moment.
             attempts = 0
             while not sink.places:
                 attempts += 1

@@ -30,10 +30,12 @@ static const struct {
     {ECANCELED, "4.3.2", "this server is stopping"},
 };
 
-const char *verdict_error_status(int error)
+const char *verdict_error_status(const struct smtp_client_reply *reply)
 {
+    if (reply->stage == SMTP_CLIENT_CONNECT && reply->error == -ETIMEDOUT)
+        return "4.4.1";
     for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
-        if (errors[i].error == -error)
+        if (errors[i].error == -reply->error)
             return errors[i].status;
     }
     return "4.4.0";
@@ -68,7 +70,7 @@ static struct queue_result_recipient of_error(const struct smtp_client_reply *re
 {
     return (struct queue_result_recipient){
         .verdict = QUEUE_DEFER,
-        .status = str_from_c(verdict_error_status(reply->error)),
+        .status = str_from_c(verdict_error_status(reply)),
         .text = str_from_c(verdict_error_text(reply->error)),
         .stage = str_from_c(smtp_client_stage_name(reply->stage)),
     };

@@ -21,7 +21,8 @@ bool verdict_may_try_next(const struct smtp_client_reply *reply);
 /* Whether the failure is the server's, not this message's: several in a row, and it is left alone
  * for a while. */
 bool verdict_blames_server(const struct smtp_client_reply *reply);
-/* "4.4.1" for an errno of connecting or talking. */
-const char *verdict_error_status(int error);
+/* The enhanced code of a reply without code, by its stage and error: "4.4.1" is a connection that
+ * was not answered, "4.4.2" one that ended or fell silent (RFC 3463 section 3.5). */
+const char *verdict_error_status(const struct smtp_client_reply *reply);
 /* The failure in words: "the connection timed out". */
 const char *verdict_error_text(int error);

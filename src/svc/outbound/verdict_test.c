@@ -44,6 +44,8 @@ static const struct {
     {SMTP_CLIENT_GREETING, 554, "5.7.1", 0, false, QUEUE_DEFER, "4.7.1", false, false},
     {SMTP_CLIENT_GREETING, 521, "", 0, false, QUEUE_FAIL, "5.0.0", false, false},
     {SMTP_CLIENT_AUTH, 535, "5.7.8", 0, false, QUEUE_DEFER, "4.7.8", false, false},
+    {SMTP_CLIENT_CONNECT, 0, "", -ETIMEDOUT, false, QUEUE_DEFER, "4.4.1", true, true},
+    {SMTP_CLIENT_GREETING, 0, "", -ETIMEDOUT, false, QUEUE_DEFER, "4.4.2", true, true},
     {SMTP_CLIENT_CONNECT, 550, "5.1.10", 0, true, QUEUE_FAIL, "5.1.10", false, false},
     {SMTP_CLIENT_CONNECT, 0, "", -ECONNREFUSED, false, QUEUE_DEFER, "4.4.1", true, true},
     {SMTP_CLIENT_BODY, 0, "", -EBADMSG, false, QUEUE_DEFER, "4.3.0", false, false},

@@ -134,9 +134,11 @@ bool sendmail_recipients_add(struct sendmail_recipients *r, struct str list, str
 }
 
 /* Nobody can be asked here which other domains are ours. */
-static int know_nobody(void *arg, const struct address *address, enum smtp_destination *out)
+static int know_nobody(void *arg, const struct address *address, const struct ip_addr *peer,
+                       enum smtp_destination *out)
 {
     (void)arg;
+    (void)peer;
     (void)address;
     *out = SMTP_DESTINATION_REMOTE;
     return 0;

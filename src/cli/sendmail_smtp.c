@@ -120,9 +120,11 @@ static uint64_t make_id(void *arg)
 }
 
 /* Only the server knows who is here; it will say so in a mail. */
-static int find_recipient(void *arg, const struct address *address, enum smtp_destination *out)
+static int find_recipient(void *arg, const struct address *address, const struct ip_addr *peer,
+                          enum smtp_destination *out)
 {
     (void)arg;
+    (void)peer;
     (void)address;
     *out = SMTP_DESTINATION_REMOTE;
     return 0;

@@ -200,7 +200,8 @@ struct settings {
     int64_t brakes_period; /* ms */
     int64_t brakes_ban_time;
     int64_t brakes_max_ban_time;
-    int brakes_connections; /* per minute */
+    int brakes_connections; /* per minute, as those below */
+    int brakes_messages;
 
     int submission_check_sender; /* enum settings_check_sender */
     bool submission_show_client;

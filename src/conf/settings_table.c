@@ -354,6 +354,13 @@ static const struct setting table[] = {
      .min = 0, .max = 100000,
      .help = "Connections a minute from one address (of IPv6, one /64) before it is turned away "
              "for a while. 0 sets no limit."},
+    {FIELD(brakes, messages), .type = SETTING_INT, .text_default = "600",
+     .min = 0, .max = 1000000,
+     .help = "Messages a minute that one address (of IPv6, one /64) may begin on port 25; further "
+             "ones are put off with 450. Counted at the first recipient of a message, accepted or "
+             "not, before its text is sent: a limit that is felt only after the text has been "
+             "taken saves nothing. smtp.relay_networks, brakes.exempt_networks and users who have "
+             "logged in are not limited. 0 sets no limit."},
 
     {FIELD(submission, check_sender), .type = SETTING_ENUM, .text_default = "header",
      .choices = check_senders, .min = SETTINGS_CHECK_SENDER_NOTHING,

@@ -20,6 +20,7 @@ enum smtp_destination {
     SMTP_DESTINATION_UNKNOWN_USER,
     SMTP_DESTINATION_LOOP,       /* aliases that lead to each other */
     SMTP_DESTINATION_SUPPRESSED, /* elsewhere, and refused there for good, again and again */
+    SMTP_DESTINATION_TOO_OFTEN,  /* not looked up: the peer has begun too many messages lately */
 };
 
 struct smtp_recipient {
@@ -75,8 +76,10 @@ struct smtp_backend {
     void *arg;
     /* An id for a session or message. Does not yield. */
     uint64_t (*make_id)(void *arg);
-    /* Where the address leads. 0 or negative errno: -ENOSPC when new mail cannot be taken now. */
-    int (*find_recipient)(void *arg, const struct address *address, enum smtp_destination *out);
+    /* Where the address leads. It counts as a message that the peer begins; NULL: nothing is
+     * counted. 0 or negative errno: -ENOSPC when new mail cannot be taken now. */
+    int (*find_recipient)(void *arg, const struct address *address, const struct ip_addr *peer,
+                          enum smtp_destination *out);
     /* A place for a text that is too long to hold in memory. 0 or negative errno. */
     int (*spool_open)(void *arg, uint64_t *out_spool);
     int (*spool_write)(void *arg, uint64_t spool, struct str piece);

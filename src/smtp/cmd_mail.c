@@ -196,7 +196,6 @@ static struct reply explain_lookup(struct smtp_session *s, int error)
     return reply_of(451, "4.3.0", "Recipients cannot be looked up now; try again later");
 }
 
-/* Decides about a recipient; code 0: it is accepted. Yields. */
 /* What can be known to come back is not taken: no bounces to forged senders. */
 static struct reply judge_relayed(struct smtp_session *s, const struct address *a,
                                   enum smtp_destination destination)
@@ -223,15 +222,50 @@ static struct reply judge_relayed(struct smtp_session *s, const struct address *
     return reply_of(0, "", "");
 }
 
+/* The first recipient of a stranger's message counts the message; no further ones. */
+static const struct ip_addr *peer_to_count(const struct smtp_session *s)
+{
+    if (s->is_submission || s->may_relay || s->login.account != 0 || s->transaction.is_counted)
+        return NULL;
+    return &s->peer;
+}
+
+/* The first time it is an event, the other recipients of the message are no further mistakes. */
+static struct reply put_off(struct smtp_session *s)
+{
+    struct reply reply = reply_of(450, "4.7.1",
+                                  "Too many messages from your address lately; try again in a "
+                                  "minute, or ask the postmaster here to raise the limit");
+
+    if (s->transaction.is_put_off) {
+        if (++s->excess_recipient_count > SMTP_EXCESS_RECIPIENTS_MAX)
+            return reply_last(reply_of(421, "4.7.0", "Far too many recipients; closing"));
+        reply.is_forgiven = true;
+        return reply;
+    }
+    s->transaction.is_put_off = true;
+    LOG(LOG_WARNING, "smtp.too-many-messages", LOG_ID("session", s->id),
+        LOG_C("peer", s->peer_text), LOG_INT("per_minute", s->policy->settings->brakes_messages),
+        LOG_C("hint", "raise brakes.messages, or name the peer in brakes.exempt_networks if it "
+                      "is one of yours"));
+    return reply;
+}
+
+/* Decides about a recipient; code 0: it is accepted. Yields. */
 static struct reply judge_recipient(struct smtp_session *s, struct smtp_recipient *to)
 {
     const struct address *a = &to->address;
     enum smtp_destination destination = SMTP_DESTINATION_REMOTE;
 
-    int r = s->backend->find_recipient(s->backend->arg, a, &destination);
+    if (s->transaction.is_put_off)
+        return put_off(s);
+    int r = s->backend->find_recipient(s->backend->arg, a, peer_to_count(s), &destination);
+    s->transaction.is_counted = true;
     if (r < 0)
         return explain_lookup(s, r);
     switch (destination) {
+    case SMTP_DESTINATION_TOO_OFTEN:
+        return put_off(s);
     case SMTP_DESTINATION_LOCAL:
         return reply_of(0, "", "");
     case SMTP_DESTINATION_UNKNOWN_USER:

@@ -69,7 +69,9 @@ struct smtp_intake {
 
 struct smtp_transaction {
     bool has_mail;
-    bool is_over; /* to be reset once its reply has been sent */
+    bool is_over;    /* to be reset once its reply has been sent */
+    bool is_counted; /* a recipient has been asked for, and with it the message's count */
+    bool is_put_off; /* the peer has begun too many messages lately: no recipient is taken */
     struct arena arena;
     struct address sender;
     struct smtp_mail_params params;

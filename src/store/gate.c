@@ -51,6 +51,21 @@ enum session_verdict gate_connect(struct gate *g, struct ip_rate_key peer, bool 
     }
 }
 
+bool gate_stops_message(struct gate *g, struct str *request, struct buf *out_reply)
+{
+    struct cursor c = cursor_from(*request);
+    struct ip_rate_key peer;
+
+    if (gate_get_peer(&c, &peer) < 0)
+        return false; /* its handler says so: there is no request in it */
+    *request = cursor_rest(&c);
+    if (guard_message(g->guard, peer, clock_real_ms()))
+        return false;
+    buf_put_u8(out_reply, RECIPIENT_TOO_OFTEN);
+    buf_put_u32(out_reply, 0);
+    return true;
+}
+
 static void keep_ban(struct gate *g, const struct guard_ban *ban)
 {
     char network[IP_NET_TEXT_BYTES];

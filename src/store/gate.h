@@ -24,6 +24,9 @@ void gate_done(struct gate *g);
 MUST_CHECK int gate_get_peer(struct cursor *c, struct ip_rate_key *out);
 /* Whether the session may begin: SESSION_WELCOME, or why not. */
 enum session_verdict gate_connect(struct gate *g, struct ip_rate_key peer, bool has_login);
+/* Takes the peer off the front of a recipient.check; IP_NONE is whoever is not to be counted, else
+ * it begins a message. True when it may not: then the answer is appended to out_reply. */
+bool gate_stops_message(struct gate *g, struct str *request, struct buf *out_reply);
 /* Before a request is worked on: whether it is a login that may not even be tried; then its answer
  * is appended to out_reply. */
 bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,

@@ -16,6 +16,7 @@ enum {
     ACCOUNT_SLOTS = 32768,
     KNOWN_SLOTS = 65536,
     CONNECTION_SLOTS = 131072,
+    MESSAGE_SLOTS = 131072,
     EXEMPT_MAX = 256,
     NET_V4_BITS = 24, /* what counts as one network around an address */
     NET_V6_BITS = 48,
@@ -30,13 +31,13 @@ enum {
 
 struct guard {
     struct brake addresses, networks, accounts; /* failed logins */
-    struct brake connections;
+    struct brake connections, messages;
     struct brake known; /* (account, address) that have logged in */
     struct map bans;    /* network -> struct guard_ban, owned */
     size_t wide_bans;   /* of other sizes than an address' */
     struct ip_net exempt[EXEMPT_MAX];
     size_t exempt_count;
-    struct brake_rule address_rule, network_rule, account_rule, connection_rule;
+    struct brake_rule address_rule, network_rule, account_rule, connection_rule, message_rule;
     int64_t ban_ms, max_ban_ms;
 };
 
@@ -226,6 +227,7 @@ void guard_configure(struct guard *g, const struct settings *s)
     g->network_rule = brake_rule_of((unsigned)s->brakes_network_failures, s->brakes_period);
     g->account_rule = brake_rule_of((unsigned)s->brakes_account_failures, s->brakes_period);
     g->connection_rule = brake_rule_of((unsigned)s->brakes_connections, MINUTE_MS);
+    g->message_rule = brake_rule_of((unsigned)s->brakes_messages, MINUTE_MS);
     g->ban_ms = s->brakes_ban_time;
     g->max_ban_ms = s->brakes_max_ban_time;
 }
@@ -238,6 +240,7 @@ struct guard *guard_new(const struct settings *settings)
     brake_init(&g->networks, NETWORK_SLOTS);
     brake_init(&g->accounts, ACCOUNT_SLOTS);
     brake_init(&g->connections, CONNECTION_SLOTS);
+    brake_init(&g->messages, MESSAGE_SLOTS);
     brake_init(&g->known, KNOWN_SLOTS);
     map_init(&g->bans, GUARD_BANS_MAX);
     guard_configure(g, settings);
@@ -259,6 +262,7 @@ void guard_free(struct guard *g)
     brake_done(&g->networks);
     brake_done(&g->accounts);
     brake_done(&g->connections);
+    brake_done(&g->messages);
     brake_done(&g->known);
     free(g);
 }
@@ -291,6 +295,14 @@ enum guard_verdict guard_connect(struct guard *g, struct ip_rate_key peer, bool 
     if (!brake_take(&g->connections, peer_key(&peer, key), &g->connection_rule, 1, now_ms, NULL))
         return GUARD_TOO_MANY;
     return GUARD_OK;
+}
+
+bool guard_message(struct guard *g, struct ip_rate_key peer, int64_t now_ms)
+{
+    char key[9];
+
+    return is_exempt(g, peer) ||
+           brake_take(&g->messages, peer_key(&peer, key), &g->message_rule, 1, now_ms, NULL);
 }
 
 static bool is_known(const struct guard *g, struct ip_rate_key peer, struct str name,

@@ -46,6 +46,8 @@ void guard_configure(struct guard *g, const struct settings *settings);
  * connecting. BANNED, or TOO_MANY when it connects too often. */
 enum guard_verdict guard_connect(struct guard *g, struct ip_rate_key peer, bool has_login,
                                  int64_t now_ms);
+/* Whether the peer may begin another message; then it is counted. */
+bool guard_message(struct guard *g, struct ip_rate_key peer, int64_t now_ms);
 /* Whether a login may be tried for the account of this name, as it was given; *out_wait_ms says how
  * long it should wait when it may not. */
 enum guard_verdict guard_login(struct guard *g, struct ip_rate_key peer, struct str name,

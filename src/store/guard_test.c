@@ -196,6 +196,58 @@ static void who_connects_too_often_is_turned_away(void **state)
     assert_int_equal(guard_connect(guard, peer("192.0.2.1"), true, START_MS + 60000), GUARD_OK);
 }
 
+static int count_messages(const char *from, int tried, int64_t now_ms)
+{
+    int taken = 0;
+
+    for (int i = 0; i < tried; i++)
+        taken += guard_message(guard, peer(from), now_ms);
+    return taken;
+}
+
+static void who_sends_too_much_is_put_off(void **state)
+{
+    (void)state;
+    settings->brakes_messages = 20;
+    guard_configure(guard, settings);
+    assert_int_equal(count_messages("192.0.2.1", 30, START_MS), 20);
+    assert_int_equal(count_messages("192.0.2.2", 30, START_MS), 20);
+    /* One more each three seconds; all of it after a minute. */
+    assert_int_equal(count_messages("192.0.2.1", 30, START_MS + 3000), 1);
+    assert_int_equal(count_messages("192.0.2.1", 30, START_MS + 63000), 20);
+    /* A /64 is one. */
+    assert_int_equal(count_messages("2001:db8::1", 15, START_MS), 15);
+    assert_int_equal(count_messages("2001:db8::ffff:0:0:2", 15, START_MS), 5);
+    assert_int_equal(count_messages("2001:db8:0:1::1", 15, START_MS), 15);
+    assert_int_equal(count_messages("127.0.0.1", 1000, START_MS), 1000);
+    /* Connections are counted apart. */
+    assert_int_equal(guard_connect(guard, peer("192.0.2.1"), false, START_MS), GUARD_OK);
+    settings->brakes_messages = 0;
+    guard_configure(guard, settings);
+    assert_int_equal(count_messages("192.0.2.1", 1000, START_MS + 63000), 1000);
+}
+
+/* Whoever is at his limit stays there, though as many others as there may be send a message each.
+ */
+static void two_hundred_thousand_senders(void **state)
+{
+    struct ip_addr ip = {.family = IP_V4, .bytes = {10}};
+
+    (void)state;
+    settings->brakes_messages = 60;
+    guard_configure(guard, settings);
+    assert_int_equal(count_messages("192.0.2.1", 100, START_MS), 60);
+    for (unsigned i = 0; i < 200000; i++) {
+        ip.bytes[1] = (uint8_t)(i >> 16);
+        ip.bytes[2] = (uint8_t)(i >> 8);
+        ip.bytes[3] = (uint8_t)i;
+        assert_true(guard_message(guard, ip_rate_key(&ip), START_MS + i / 1000));
+        assert_int_equal(guard_connect(guard, ip_rate_key(&ip), false, START_MS + i / 1000),
+                         GUARD_OK);
+    }
+    assert_int_equal(count_messages("192.0.2.1", 100, START_MS + 200), 0);
+}
+
 static void administrators_ban_and_lift(void **state)
 {
     struct guard_ban ban = {
@@ -257,6 +309,8 @@ int main(void)
         GUARD_TEST(a_success_forgives_the_address),
         GUARD_TEST(exempt_networks_are_left_alone),
         GUARD_TEST(who_connects_too_often_is_turned_away),
+        GUARD_TEST(who_sends_too_much_is_put_off),
+        GUARD_TEST(two_hundred_thousand_senders),
         GUARD_TEST(administrators_ban_and_lift),
         GUARD_TEST(two_hundred_thousand_attackers),
     };

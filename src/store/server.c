@@ -280,6 +280,19 @@ static uint64_t current_generation(const struct store_server *s, uint16_t code)
     return code == STORE_AUTH_PASSWORD ? s->auth.generation : s->recipients.generation;
 }
 
+/* A message that begins is counted on the way to its first recipient. */
+static bool stop_message(struct store_conn *conn, struct rpc_frame *frame)
+{
+    CLEANUP(buf_done) struct buf answer;
+
+    buf_init(&answer, FAILED_REPLY_BYTES);
+    if (frame->code != STORE_RECIPIENT_CHECK ||
+        !gate_stops_message(&conn->server->gate, &frame->payload, &answer))
+        return false;
+    reply(conn, frame->call_id, 0, buf_str(&answer));
+    return true;
+}
+
 static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
 {
     struct store_conn *conn = CONTAINER_OF(channel, struct store_conn, channel);
@@ -293,7 +306,7 @@ static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
     }
     if (verb->kind == VERB_LOOP)
         return serve_on_loop(conn, verb, frame);
-    if (stop_login(conn, frame) || answer_from_memory(conn, frame))
+    if (stop_login(conn, frame) || stop_message(conn, frame) || answer_from_memory(conn, frame))
         return 0;
     if (frame->code == STORE_QUEUE_BEGIN)
         hear_predecessors(conn);

@@ -28,7 +28,8 @@ static int check_suppression(struct job *job, struct str local, struct str domai
     return r < 0 ? r : 0;
 }
 
-/* recipient.check: lp local, lp domain -> u8 kind, u32 targets */
+/* recipient.check: lp local, lp domain -> u8 kind, u32 targets. On the wire the peer is before it,
+ * which the gate has taken off. */
 int verb_recipient_check(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);

@@ -54,12 +54,23 @@ static int call(struct store_backend *b, enum store_verb verb, const struct buf 
     return r;
 }
 
-static int find_recipient(void *arg, const struct address *address, enum smtp_destination *out)
+static void put_rate_key(struct buf *out, const struct ip_addr *peer)
 {
+    struct ip_rate_key key = ip_rate_key(peer);
+
+    buf_put_u64(out, key.prefix);
+    buf_put_u8(out, key.family);
+}
+
+static int find_recipient(void *arg, const struct address *address, const struct ip_addr *peer,
+                          enum smtp_destination *out)
+{
+    static const struct ip_addr nobody = {.family = IP_NONE};
     struct buf args, reply;
 
     buf_init(&args, 2048);
     buf_init(&reply, 1024);
+    put_rate_key(&args, peer != NULL ? peer : &nobody);
     buf_put_lp(&args, address->local);
     buf_put_lp(&args, address->domain);
     int r = call(arg, STORE_RECIPIENT_CHECK, &args, LOOKUP_WAIT_MS, &reply);
@@ -84,6 +95,9 @@ static int find_recipient(void *arg, const struct address *address, enum smtp_de
         return 0;
     case RECIPIENT_SUPPRESSED:
         *out = SMTP_DESTINATION_SUPPRESSED;
+        return 0;
+    case RECIPIENT_TOO_OFTEN:
+        *out = SMTP_DESTINATION_TOO_OFTEN;
         return 0;
     }
     return -EBADMSG;
@@ -335,14 +349,6 @@ void store_backend_init(struct store_backend *b, struct rpc_client *client, stru
                                     .deliver = deliver,
                                     .may_send_as = may_send_as,
                                     .refused = refused};
-}
-
-static void put_rate_key(struct buf *out, const struct ip_addr *peer)
-{
-    struct ip_rate_key key = ip_rate_key(peer);
-
-    buf_put_u64(out, key.prefix);
-    buf_put_u8(out, key.family);
 }
 
 int store_backend_open_session(struct store_backend *b, const struct ip_addr *peer,

@@ -1,12 +1,16 @@
-"""Who may not come in: bans by hand, kept over a restart, lifted; who connects too often."""
+"""Who may not come in: bans by hand, kept, lifted; who connects or sends too often."""
 import base64
+import contextlib
+import os
+import pathlib
+import signal
 import smtplib
 import socket
 import ssl
 
 import pytest
 
-from hikyaku import Server, until
+from hikyaku import Server, children, until
 
 HOUR_MS = 3600 * 1000
 
@@ -85,6 +89,92 @@ def test_who_connects_too_often_waits(server):
     # Nothing else has happened to anybody.
     with smtplib.SMTP('127.0.0.1', server.port, source_address=('127.0.0.7', 0)) as client:
         assert client.noop()[0] == 250
+
+
+@contextlib.contextmanager
+def from_address(server, source):
+    """A session from this address that has said EHLO."""
+    with smtplib.SMTP('127.0.0.1', server.port, timeout=10, source_address=(source, 0)) as client:
+        client.ehlo()
+        yield client
+
+
+def begin(client, count=1, to='taro@example.jp'):
+    """The codes of the first recipients of so many messages, each given up again."""
+    codes = []
+    for _ in range(count):
+        assert client.mail('hanako@example.net')[0] == 250
+        codes.append(client.rcpt(to)[0])
+        assert client.rset()[0] == 250
+    return codes
+
+
+@pytest.fixture(name='sparing', scope='module')
+def make_sparing_server():
+    """A server that takes 10 messages a minute from an address, but for one and a relay."""
+    settings = {'brakes.exempt_networks': '[ 127.0.0.20/32 ]', 'brakes.messages': '10',
+                'smtp.relay_networks': '[ 127.0.0.30/32 ]', 'smtp.max_errors': '10'}
+    with Server(settings) as server:
+        server.add_account('taro@example.jp')
+        yield server
+
+
+def test_who_sends_too_much_is_put_off_and_others_are_served(sparing):
+    with from_address(sparing, '127.0.0.5') as client, from_address(sparing, '127.0.0.6') as other:
+        for _ in range(10):
+            client.sendmail('hanako@example.net', ['taro@example.jp'], b'Subject: a\r\n\r\nb\r\n')
+        client.mail('hanako@example.net')
+        code, said = client.rcpt('taro@example.jp')
+        assert code == 450
+        assert said.startswith(b'4.7.1 Too many messages from your address lately; try again in')
+        # The other recipients of the message are neither taken nor mistakes.
+        assert [client.rcpt('taro@example.jp')[0] for _ in range(20)] == [450] * 20
+        assert client.docmd('DATA')[0] == 554
+        other.sendmail('hanako@example.net', ['taro@example.jp'], b'Subject: c\r\n\r\nd\r\n')
+    line = until(lambda: [row for row in sparing.log().splitlines()
+                          if 'smtp.too-many-messages' in row], 10, 'the event')
+    assert len(line) == 1
+    assert 'session=' in line[0] and '127.0.0.5' in line[0] and 'raise brakes.messages' in line[0]
+    sparing.clock.advance(61 * 1000)
+    with from_address(sparing, '127.0.0.5') as client:
+        assert begin(client, 10) == [250] * 10
+
+
+def test_a_message_counts_once_however_many_recipients(sparing):
+    with from_address(sparing, '127.0.0.7') as client:
+        client.mail('hanako@example.net')
+        assert [client.rcpt('taro@example.jp')[0] for _ in range(30)] == [250] * 30
+        client.rset()
+        # One who is not here counts like any other.
+        assert begin(client, 5, 'nobody@example.jp') == [550] * 5
+        assert begin(client, 5) == [250] * 4 + [450]
+
+
+@pytest.mark.parametrize('source', ['127.0.0.20', '127.0.0.30'])
+def test_whom_one_knows_is_not_limited(sparing, source):
+    with from_address(sparing, source) as client:
+        assert begin(client, 40) == [250] * 40
+
+
+def inbound_workers(server):
+    """The process ids of those that speak SMTP with strangers."""
+    return [pid for pid in children(server.process.pid)
+            if pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().startswith(b'hikyaku: inbound')]
+
+
+def test_workers_share_the_count(sparing):
+    workers = until(lambda: len(inbound_workers(sparing)) == 2 and inbound_workers(sparing), 10,
+                    'both workers')
+    codes = []
+    for idle in workers:
+        # Only the other one can take the connection.
+        os.kill(idle, signal.SIGSTOP)
+        try:
+            with from_address(sparing, '127.0.0.8') as client:
+                codes.append(begin(client, 7))
+        finally:
+            os.kill(idle, signal.SIGCONT)
+    assert codes == [[250] * 7, [250] * 3 + [450] * 4]
 
 
 def login(server, source, password):

@@ -173,9 +173,11 @@ static void old_ids_are_renewed_and_old_files_removed(void **state)
 
 /* --- identity --- */
 
-static int find(void *arg, const struct address *a, enum smtp_destination *out)
+static int find(void *arg, const struct address *a, const struct ip_addr *peer,
+                enum smtp_destination *out)
 {
     (void)arg;
+    (void)peer;
     bool is_ours = str_eq_c(a->domain, "hosted.example");
 
     *out = is_ours ? SMTP_DESTINATION_UNKNOWN_USER : SMTP_DESTINATION_REMOTE;

@@ -108,7 +108,7 @@ int identity_may_use(const struct identity *i, const struct address *address, bo
     *out_may = i->is_trusted || address->is_null || is_own(i, address) || is_given(i, address);
     if (*out_may || identity_is_own_domain(i, address->domain))
         return 0;
-    int r = i->backend->find_recipient(i->backend->arg, address, &destination);
+    int r = i->backend->find_recipient(i->backend->arg, address, NULL, &destination);
     *out_may = r == 0 && (destination == SMTP_DESTINATION_REMOTE ||
                           destination == SMTP_DESTINATION_SUPPRESSED);
     return r;

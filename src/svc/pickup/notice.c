@@ -14,7 +14,7 @@ static int choose_reader(const struct submission *s, struct address *out)
     enum smtp_destination destination;
 
     *out = s->identity.own;
-    int r = s->backend->find_recipient(s->backend->arg, out, &destination);
+    int r = s->backend->find_recipient(s->backend->arg, out, NULL, &destination);
     if (r == 0 && destination != SMTP_DESTINATION_LOCAL)
         *out = (struct address){.local = STR("postmaster"), .domain = STR("")};
     return r;

@@ -222,7 +222,7 @@ static int take_sender(struct submission *s, const struct submit_envelope *e)
 
 static int find(const struct submission *s, const struct address *a, enum smtp_destination *out)
 {
-    return s->backend->find_recipient(s->backend->arg, a, out);
+    return s->backend->find_recipient(s->backend->arg, a, NULL, out);
 }
 
 /* Mail to root and postmaster of this machine is for who looks after it, also where nobody has made

@@ -12,6 +12,15 @@ struct str sasl_binding_name(enum sasl_binding binding)
     return str_from_c(NAMES[binding]);
 }
 
+bool sasl_binding_is_known(struct str name)
+{
+    for (unsigned i = 0; i < SASL_BINDING_COUNT; i++) {
+        if (str_eq(name, str_from_c(NAMES[i])))
+            return true;
+    }
+    return false;
+}
+
 bool sasl_bindings_are_there(const struct sasl_bindings *bindings)
 {
     for (unsigned i = 0; i < SASL_BINDING_COUNT; i++) {

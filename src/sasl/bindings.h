@@ -24,6 +24,8 @@ struct sasl_bindings {
 
 /* "tls-exporter" and so on, as in p=. */
 struct str sasl_binding_name(enum sasl_binding binding);
+/* Whether it is one of those names. */
+bool sasl_binding_is_known(struct str name);
 bool sasl_bindings_are_there(const struct sasl_bindings *bindings);
 /* The data of a named binding; empty when it is unknown or not there. */
 struct str sasl_bindings_find(const struct sasl_bindings *bindings, struct str name);

@@ -59,6 +59,17 @@ static bool is_flag_right(const struct sasl_server *s, const struct gs2_header *
     return out_binding_data->len > 0;
 }
 
+/* Why a flag is not right: no attack when -PLUS was taken at its word, but by a name such as
+ * tls-unique, which was never offered. */
+static enum sasl_reason reason_of_flag(const struct sasl_server *s, const struct gs2_header *gs2)
+{
+    bool is_plus = (sasl_mechanism_traits(s->mechanism) & SASL_TRAIT_BINDING) != 0;
+
+    if (is_plus && gs2->flag == GS2_BINDING_USED && !sasl_binding_is_known(gs2->binding_name))
+        return SASL_REASON_BINDING_TYPE;
+    return SASL_REASON_BINDING;
+}
+
 static bool keep_names(struct sasl_server *s, const struct scram_client_first *first)
 {
     CLEANUP(buf_done) struct buf name;
@@ -98,7 +109,7 @@ static enum sasl_outcome take_first(struct sasl_server *s, struct str response)
     if (scram_read_client_first(response, &first) < 0 || !keep_names(s, &first))
         return sasl_server_fail(s, SASL_REASON_MALFORMED);
     if (!is_flag_right(s, &first.gs2, &binding_data))
-        return sasl_server_fail(s, SASL_REASON_BINDING);
+        return sasl_server_fail(s, reason_of_flag(s, &first.gs2));
     struct sasl_login login = sasl_server_login(s);
     enum sasl_verdict verdict =
         s->backend->get_scram_keys(s->ctx, &login, state->exchange.hash, &state->keys);

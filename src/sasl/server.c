@@ -35,6 +35,7 @@ static const char *const REASONS[] = {
     [SASL_REASON_NEEDS_APP_PASSWORD] = "needs-app-password",
     [SASL_REASON_TOO_MANY] = "too-many",
     [SASL_REASON_BINDING] = "channel-binding",
+    [SASL_REASON_BINDING_TYPE] = "channel-binding-type",
     [SASL_REASON_MECHANISM] = "mechanism",
     [SASL_REASON_ENCRYPTION] = "not-encrypted",
     [SASL_REASON_INITIAL_RESPONSE] = "initial-response",

@@ -47,6 +47,7 @@ enum sasl_reason {
     SASL_REASON_NEEDS_APP_PASSWORD, /* 535 5.7.9: make an app password */
     SASL_REASON_TOO_MANY,           /* 454 4.7.0: later */
     SASL_REASON_BINDING,            /* 535 5.7.8: another TLS connection than the client's */
+    SASL_REASON_BINDING_TYPE,       /* 535 5.7.8: a binding by a name that is not known */
     SASL_REASON_MECHANISM,          /* 504 5.5.4: unknown, or not offered */
     SASL_REASON_ENCRYPTION,         /* 538 5.7.11: only after STARTTLS */
     SASL_REASON_INITIAL_RESPONSE,   /* 501 5.7.0: the server begins */

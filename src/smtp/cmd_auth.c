@@ -33,6 +33,9 @@ static const struct {
      "Too many failed logins lately; wait a while and try again"},
     {SASL_REASON_BINDING, 535, "5.7.8",
      "The login was made for another TLS connection: something stands in between"},
+    {SASL_REASON_BINDING_TYPE, 535, "5.7.8",
+     "That channel binding is not known here, only tls-exporter and tls-server-end-point are; use "
+     "the mechanism without -PLUS"},
     {SASL_REASON_MECHANISM, 504, "5.5.4",
      "That mechanism is not offered; EHLO lists those that are"},
     {SASL_REASON_ENCRYPTION, 538, "5.7.11",

@@ -246,6 +246,15 @@ def test_another_connections_binding_is_refused(server):
             assert stripped.startswith('535 5.7.8') and 'another TLS connection' in stripped
 
 
+@pytest.mark.parametrize('mechanism', SCRAMS[2:])
+def test_a_binding_that_is_not_known_is_named(server, mechanism):
+    with Submission(server) as session:
+        reply = Scram(session, mechanism, header='p=tls-unique,,').run()
+        assert reply.startswith('535 5.7.8') and 'tls-server-end-point' in reply
+        assert 'without -PLUS' in reply
+        assert Scram(session, mechanism.removesuffix('-PLUS')).run().startswith('235')
+
+
 def run_gsasl(server, mechanism, priority, password=PASSWORD):
     """(the exit status, what was said on both sides)."""
     if shutil.which('gsasl') is None:

@@ -36,7 +36,8 @@ struct reply smtp_cmd_help(struct smtp_session *s, struct str args)
     (void)s;
     (void)args;
     return reply_of(214, "2.0.0",
-                    "Commands: HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT\n"
+                    "Commands: HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET\n"
+                    "NOOP VRFY EXPN HELP QUIT; EHLO lists what is offered here\n"
                     "Questions about mail here: write to postmaster");
 }
 

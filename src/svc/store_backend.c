@@ -381,5 +381,7 @@ void store_backend_close_session(struct store_backend *b, const struct ip_addr *
     put_rate_key(&args, peer);
     /* A store that restarted does not know the session any more; it ignores this. */
     (void)!rpc_post(b->client, STORE_SESSION_CLOSE, buf_str(&args));
+    /* Now, not before the loop waits: the peer's next connection may be another worker's. */
+    rpc_channel_flush(&b->client->channel);
     buf_done(&args);
 }

@@ -222,3 +222,16 @@ def is_welcome(server):
     """Whether a new connection from the address of the flood is greeted."""
     with Session(server.port, source='127.0.0.9') as session:
         return session.reply().startswith('220')
+
+
+def test_whoever_sees_the_end_of_a_session_may_begin_the_next():
+    """With one connection an address, one after the other, whichever worker takes it."""
+    settings = {'smtp.max_connections_per_address': '1', 'brakes.connections': '0'}
+    with Server(settings=settings, binary=RELEASE) as server:
+        for number in range(400):
+            session = Session(server.port)
+            said = session.reply()
+            assert said.startswith('220 '), f'connection {number} got {said!r}'
+            session.send(b'QUIT\r\n')
+            session.last_reply()
+            session.close()

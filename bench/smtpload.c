@@ -4,6 +4,9 @@
  * or the seconds are used up. Prints one JSON object: rate, latency from MAIL to the last 250,
  * errors, its own CPU.
  *
+ * With --tls it submits: TLS from the first byte or after STARTTLS, a full handshake for every
+ * connection and no look at the certificate, then AUTH PLAIN.
+ *
  * As Postfix's client it does not wait for the reply to QUIT. It judges nothing: any reply of an
  * unexpected class is an error, its message is not sent again. Never runs longer than --seconds
  * plus GRACE_S.
@@ -26,6 +29,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+
 enum {
     CONNECTIONS_MAX = 10000,
     MESSAGES_MAX = 10000000,
@@ -37,13 +44,29 @@ enum {
     GRACE_S = 30,
     ERRORS_SHOWN = 5,
     RECIPIENT_CHARS = 256,
+    PASSWORD_CHARS = 64,
+    RECORD_BYTES = 16 * 1024,
 };
 
 /* What the next reply answers. */
-enum phase { PHASE_BANNER, PHASE_EHLO, PHASE_MAIL, PHASE_RCPT, PHASE_DATA, PHASE_END };
+enum phase {
+    PHASE_BANNER,
+    PHASE_EHLO,
+    PHASE_STARTTLS,
+    PHASE_AUTH,
+    PHASE_MAIL,
+    PHASE_RCPT,
+    PHASE_DATA,
+    PHASE_END
+};
+
+enum tls { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT };
 
 struct connection {
     int fd;
+    SSL *ssl; /* from the beginning of the handshake on */
+    bool is_shaken;
+    long number;
     enum phase phase;
     long left;   /* messages that it may still send before QUIT */
     long serial; /* of the message under way */
@@ -61,11 +84,14 @@ struct options {
     struct sockaddr_in address;
     long connections, messages, per_connection, size, users, seconds;
     bool is_pipelining;
+    enum tls tls;
     const char *sender, *recipient, *recipients_file;
+    const char *login, *password; /* the login is the sender, too */
 };
 
 static struct {
     struct options options;
+    SSL_CTX *tls;
     int epoll;
     struct connection *connections;
     long active; /* connections that are open */
@@ -129,6 +155,26 @@ static void put_head(struct connection *c, const char *text)
     c->head_sent = 0;
 }
 
+/* "user%@example.org" for a number. */
+static void expand(const char *pattern, long number, char out[RECIPIENT_CHARS])
+{
+    const char *mark = strchr(pattern, '%');
+
+    if (mark == NULL)
+        (void)snprintf(out, RECIPIENT_CHARS, "%s", pattern);
+    else
+        (void)snprintf(out, RECIPIENT_CHARS, "%.*s%ld%s", (int)(mark - pattern), pattern, number,
+                       mark + 1);
+}
+
+/* Who sends; those who log in send as themselves. */
+static void sender_of(const struct connection *c, char out[RECIPIENT_CHARS])
+{
+    const char *login = load.options.login;
+
+    expand(login != NULL ? login : load.options.sender, c->number % load.options.users, out);
+}
+
 static const char *recipient_of(const struct connection *c)
 {
     return load.recipients[c->serial % load.recipient_count];
@@ -136,9 +182,10 @@ static const char *recipient_of(const struct connection *c)
 
 static void put_commands(struct connection *c)
 {
-    char text[HEAD_BYTES], mail[RECIPIENT_CHARS + 16];
+    char text[HEAD_BYTES], mail[RECIPIENT_CHARS + 16], sender[RECIPIENT_CHARS];
 
-    (void)snprintf(mail, sizeof(mail), "MAIL FROM:<%s>\r\n", load.options.sender);
+    sender_of(c, sender);
+    (void)snprintf(mail, sizeof(mail), "MAIL FROM:<%s>\r\n", sender);
     if (load.options.is_pipelining)
         (void)snprintf(text, sizeof(text), "%sRCPT TO:<%s>\r\nDATA\r\n", mail, recipient_of(c));
     else
@@ -154,13 +201,29 @@ static void put_rcpt(struct connection *c)
     put_head(c, text);
 }
 
+/* AUTH PLAIN with its initial response (RFC 4616). */
+static void put_auth(struct connection *c)
+{
+    char name[RECIPIENT_CHARS], plain[RECIPIENT_CHARS + PASSWORD_CHARS + 2];
+    char coded[sizeof(plain) * 2], text[HEAD_BYTES];
+
+    sender_of(c, name);
+    int n = snprintf(plain, sizeof(plain), "%c%s%c%s", 0, name, 0, load.options.password);
+    (void)EVP_EncodeBlock((unsigned char *)coded, (unsigned char *)plain, n);
+    (void)snprintf(text, sizeof(text), "AUTH PLAIN %s\r\n", coded);
+    put_head(c, text);
+}
+
 static void put_message(struct connection *c)
 {
+    char sender[RECIPIENT_CHARS];
+
+    sender_of(c, sender);
     int n = snprintf(c->head, HEAD_BYTES,
                      "From: Load <%s>\r\nTo: <%s>\r\nSubject: message %ld\r\n"
                      "Date: Sat, 21 Nov 2026 12:00:00 +0900\r\n"
                      "Message-ID: <%ld.%d@load.example.net>\r\n\r\n",
-                     load.options.sender, recipient_of(c), c->serial, c->serial, (int)getpid());
+                     sender, recipient_of(c), c->serial, c->serial, (int)getpid());
 
     c->head_bytes = (size_t)n;
     c->head_sent = 0;
@@ -185,6 +248,16 @@ static bool may_start_message(void)
     return load.started < load.options.messages && now_ns() < load.stop_ns;
 }
 
+/* A handshake that nothing was kept for; it goes on in shake(). */
+static void begin_tls(struct connection *c)
+{
+    c->ssl = SSL_new(load.tls);
+    if (c->ssl == NULL || SSL_set_fd(c->ssl, c->fd) != 1)
+        die("out of memory");
+    SSL_set_connect_state(c->ssl);
+    c->is_shaken = false;
+}
+
 /* Takes one message of the quota. */
 static void take_message(struct connection *c)
 {
@@ -206,9 +279,11 @@ static void dial(struct connection *c)
     c->left = load.options.per_connection;
     c->head_bytes = c->head_sent = c->body_bytes = c->body_sent = c->in_bytes = 0;
     c->is_write_watched = true;
+    c->number = load.dials++;
     load.active++;
-    load.dials++;
     take_message(c);
+    if (load.options.tls == TLS_IMPLICIT)
+        begin_tls(c);
     (void)!connect(c->fd, (struct sockaddr *)&load.options.address, sizeof(load.options.address));
     if (epoll_ctl(load.epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
         die("epoll_ctl failed");
@@ -218,6 +293,8 @@ static void dial(struct connection *c)
  */
 static void hang_up(struct connection *c)
 {
+    SSL_free(c->ssl);
+    c->ssl = NULL;
     close(c->fd);
     c->fd = -1;
     load.active--;
@@ -234,15 +311,59 @@ static void fail(struct connection *c, const char *what, const char *text, size_
     hang_up(c);
 }
 
+/* As read and write: bytes, or -1 and errno. */
+static ssize_t tls_result(const struct connection *c, int n)
+{
+    int why = n > 0 ? 0 : SSL_get_error(c->ssl, n);
+
+    if (n > 0)
+        return n;
+    errno = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    return why == SSL_ERROR_ZERO_RETURN ? 0 : -1;
+}
+
+/* A record of what comes next; built anew, byte for byte the same, when it has to be tried again.
+ */
+static ssize_t write_record(struct connection *c)
+{
+    static char record[RECORD_BYTES];
+    size_t head = c->head_bytes - c->head_sent, body = c->body_bytes - c->body_sent;
+
+    memcpy(record, c->head + c->head_sent, head);
+    if (body > RECORD_BYTES - head)
+        body = RECORD_BYTES - head;
+    memcpy(record + head, load.body + c->body_sent, body);
+    ERR_clear_error();
+    return tls_result(c, SSL_write(c->ssl, record, (int)(head + body)));
+}
+
+static ssize_t write_some(struct connection *c)
+{
+    struct iovec parts[2] = {
+        {c->head + c->head_sent, c->head_bytes - c->head_sent},
+        {load.body + c->body_sent, c->body_bytes - c->body_sent},
+    };
+
+    return c->ssl != NULL ? write_record(c) : writev(c->fd, parts, 2);
+}
+
+static ssize_t read_some(struct connection *c)
+{
+    char *room = c->in + c->in_bytes;
+    size_t bytes = REPLY_BYTES - c->in_bytes;
+
+    if (c->ssl == NULL)
+        return read(c->fd, room, bytes);
+    ERR_clear_error();
+    return tls_result(c, SSL_read(c->ssl, room, (int)bytes));
+}
+
 /* Sends what is pending. False when the connection ended. */
 static bool flush(struct connection *c)
 {
     while (c->head_sent < c->head_bytes || c->body_sent < c->body_bytes) {
-        struct iovec parts[2] = {
-            {c->head + c->head_sent, c->head_bytes - c->head_sent},
-            {load.body + c->body_sent, c->body_bytes - c->body_sent},
-        };
-        ssize_t n = writev(c->fd, parts, 2);
+        size_t head = c->head_bytes - c->head_sent;
+        ssize_t n = write_some(c);
         if (n < 0 && errno == EAGAIN) {
             watch(c, true);
             return true;
@@ -251,13 +372,28 @@ static bool flush(struct connection *c)
             fail(c, "write failed", strerror(errno), 100);
             return false;
         }
-        size_t of_head = (size_t)n < parts[0].iov_len ? (size_t)n : parts[0].iov_len;
+        size_t of_head = (size_t)n < head ? (size_t)n : head;
         c->head_sent += of_head;
         c->body_sent += (size_t)n - of_head;
     }
     c->body_bytes = c->body_sent = 0;
     watch(c, false);
     return true;
+}
+
+/* Goes on with the handshake. True when it is done. */
+static bool shake(struct connection *c)
+{
+    ERR_clear_error();
+    int r = SSL_do_handshake(c->ssl);
+    int why = SSL_get_error(c->ssl, r);
+
+    c->is_shaken = r == 1;
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+        watch(c, why == SSL_ERROR_WANT_WRITE);
+    else if (r != 1)
+        fail(c, "no TLS", "handshake failed", 100);
+    return r == 1;
 }
 
 /* --- replies --- */
@@ -278,15 +414,51 @@ static void finish_message(struct connection *c)
     c->is_sending_message = false;
 }
 
+static void say_hello(struct connection *c)
+{
+    c->phase = PHASE_EHLO;
+    put_head(c, "EHLO load.example.net\r\n");
+}
+
+/* The greeting comes by itself on a port that begins with TLS, after STARTTLS the client speaks. */
+static bool on_handshake(struct connection *c)
+{
+    if (!shake(c))
+        return false;
+    if (load.options.tls == TLS_STARTTLS)
+        say_hello(c);
+    return flush(c);
+}
+
+/* What comes before the first message, or that. */
+static bool after_ehlo(struct connection *c)
+{
+    if (load.options.tls == TLS_STARTTLS && c->ssl == NULL) {
+        c->phase = PHASE_STARTTLS;
+        put_head(c, "STARTTLS\r\n");
+    } else if (load.options.login != NULL) {
+        c->phase = PHASE_AUTH;
+        put_auth(c);
+    } else {
+        begin_message(c);
+    }
+    return flush(c);
+}
+
 /* Acts on one whole good reply. False when the connection ended. */
 static bool advance(struct connection *c)
 {
     switch (c->phase) {
     case PHASE_BANNER:
-        c->phase = PHASE_EHLO;
-        put_head(c, "EHLO load.example.net\r\n");
+        say_hello(c);
         return flush(c);
     case PHASE_EHLO:
+        return after_ehlo(c);
+    case PHASE_STARTTLS:
+        begin_tls(c);
+        (void)on_handshake(c);
+        return false; /* nothing but the handshake may have come */
+    case PHASE_AUTH:
         begin_message(c);
         return flush(c);
     case PHASE_MAIL:
@@ -314,7 +486,8 @@ static bool advance(struct connection *c)
         begin_message(c);
         return flush(c);
     }
-    (void)!write(c->fd, "QUIT\r\n", 6);
+    put_head(c, "QUIT\r\n");
+    (void)write_some(c);
     hang_up(c);
     return false;
 }
@@ -322,16 +495,19 @@ static bool advance(struct connection *c)
 /* One reply line. False when the connection ended. */
 static bool take_line(struct connection *c, const char *line, size_t bytes)
 {
-    static const char expected[] = {'2', '2', '2', '2', '3', '2'};
+    static const char expected[] = {'2', '2', '2', '2', '2', '2', '3', '2'};
 
     if (bytes < 4 || line[0] != expected[c->phase]) {
         fail(c, "refused", line, bytes);
         return false;
     }
-    return line[3] == '-' || advance(c);
+    if (line[3] == '-')
+        return true;
+    c->in_bytes = c->phase == PHASE_STARTTLS ? 0 : c->in_bytes;
+    return advance(c);
 }
 
-/* False when the connection ended. */
+/* False when the connection ended, or a handshake began. */
 static bool take_lines(struct connection *c)
 {
     char *end, *at = c->in;
@@ -346,24 +522,33 @@ static bool take_lines(struct connection *c)
     return true;
 }
 
+/* What TLS has decrypted does not make the socket readable again: so reads until there is no more.
+ */
 static void on_readable(struct connection *c)
 {
-    ssize_t n = read(c->fd, c->in + c->in_bytes, REPLY_BYTES - c->in_bytes);
-
-    if (n < 0 && errno == EAGAIN)
-        return;
-    if (n <= 0) {
-        fail(c, "connection lost", n < 0 ? strerror(errno) : "closed", n < 0 ? 100 : 6);
-        return;
+    for (;;) {
+        ssize_t n = read_some(c);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n <= 0) {
+            fail(c, "connection lost", n < 0 ? strerror(errno) : "closed", n < 0 ? 100 : 6);
+            return;
+        }
+        c->in_bytes += (size_t)n;
+        if (!take_lines(c) || c->ssl == NULL)
+            return;
     }
-    c->in_bytes += (size_t)n;
-    (void)take_lines(c);
 }
 
 static void on_event(struct connection *c, uint32_t events)
 {
     if (c->fd < 0)
         return;
+    if (c->ssl != NULL && !c->is_shaken) {
+        if (on_handshake(c))
+            on_readable(c);
+        return;
+    }
     if ((events & EPOLLOUT) != 0 && !flush(c))
         return;
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
@@ -404,14 +589,11 @@ static void add_recipient(const char *text)
 static void make_recipients(void)
 {
     const struct options *o = &load.options;
-    const char *mark = strchr(o->recipient, '%');
+    long count = strchr(o->recipient, '%') != NULL ? o->users : 1;
     char text[RECIPIENT_CHARS];
 
-    if (mark == NULL)
-        add_recipient(o->recipient);
-    for (long i = 0; mark != NULL && i < o->users; i++) {
-        (void)snprintf(text, sizeof(text), "%.*s%ld%s", (int)(mark - o->recipient), o->recipient, i,
-                       mark + 1);
+    for (long i = 0; i < count; i++) {
+        expand(o->recipient, i, text);
         add_recipient(text);
     }
 }
@@ -488,10 +670,20 @@ static void parse_option(int option, const char *value)
     case 'R':
         o->recipients_file = value;
         return;
+    case 'T':
+        o->tls = strcmp(value, "starttls") == 0 ? TLS_STARTTLS : TLS_IMPLICIT;
+        return;
+    case 'l':
+        o->login = value;
+        return;
+    case 'P':
+        o->password = value;
+        return;
     default:
         die("usage: smtpload [--connections N] [--messages N] [--per-connection N] [--size BYTES]\n"
             "    [--seconds S] [--sender ADDRESS] [--recipient PATTERN --users N |\n"
-            "    --recipients-file FILE] [--pipelining] ADDRESS:PORT");
+            "    --recipients-file FILE] [--pipelining] [--tls starttls|implicit]\n"
+            "    [--login PATTERN --password TEXT] ADDRESS:PORT");
     }
 }
 
@@ -508,6 +700,9 @@ static void parse(int argc, char **argv)
         {"sender", required_argument, NULL, 'f'},
         {"recipient", required_argument, NULL, 'r'},
         {"recipients-file", required_argument, NULL, 'R'},
+        {"tls", required_argument, NULL, 'T'},
+        {"login", required_argument, NULL, 'l'},
+        {"password", required_argument, NULL, 'P'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -519,17 +714,34 @@ static void parse(int argc, char **argv)
                                     .users = 1,
                                     .seconds = 60,
                                     .sender = "load@load.example.net",
-                                    .recipient = "user%@example.jp"};
-    while ((option = getopt_long(argc, argv, "c:n:m:s:u:t:pf:r:R:", names, NULL)) != -1)
+                                    .recipient = "user%@example.jp",
+                                    .password = ""};
+    while ((option = getopt_long(argc, argv, "c:n:m:s:u:t:pf:r:R:T:l:P:", names, NULL)) != -1)
         parse_option(option, optarg);
-    if (optind != argc - 1 || strlen(load.options.sender) >= RECIPIENT_CHARS)
+    if (optind != argc - 1 || strlen(load.options.sender) >= RECIPIENT_CHARS ||
+        strlen(load.options.password) >= PASSWORD_CHARS)
         parse_option('?', NULL);
     parse_address(argv[optind]);
+}
+
+static void prepare_tls(void)
+{
+    load.tls = SSL_CTX_new(TLS_client_method());
+    if (load.tls == NULL)
+        die("out of memory");
+    SSL_CTX_set_verify(load.tls, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_session_cache_mode(load.tls, SSL_SESS_CACHE_OFF);
+    (void)SSL_CTX_set_mode(load.tls, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                         SSL_MODE_RELEASE_BUFFERS);
 }
 
 static void prepare(void)
 {
     const struct options *o = &load.options;
+
+    if (o->tls != TLS_NONE)
+        prepare_tls();
 
     if (o->recipients_file != NULL)
         read_recipients(o->recipients_file);

@@ -69,16 +69,18 @@ userdb {{
   driver = static
   args = uid=dovecot gid=dovecot home={dir}/mail/%n
 }}
-passdb {{
-  driver = static
-  args = nopassword=y
-}}
 service lmtp {{
   inet_listener lmtp {{
     address = 127.0.0.1
     port = {port}
   }}
 }}
+"""
+DOVECOT_ANYBODY = """
+passdb {
+  driver = static
+  args = nopassword=y
+}
 """
 DOVECOT_START = """
 mount -t overlay overlay -o lowerdir="$1/usr":/usr /usr && exec /usr/sbin/dovecot -F -c "$2"
@@ -301,9 +303,9 @@ class RelayingPostfix(Postfix):
 
 
 class Dovecot:
-    """Dovecot with its LMTP server and Maildirs."""
+    """Dovecot with its LMTP server and Maildirs, and what else its configuration says."""
 
-    def __init__(self):
+    def __init__(self, conf=DOVECOT_ANYBODY):
         self.root = peers.unpack('dovecot-core+dovecot-lmtpd')
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='dovecot-'))
         self.port = free_port()
@@ -312,7 +314,7 @@ class Dovecot:
         for name in ('mail', 'state'):
             (self.dir / name).mkdir()
             shutil.chown(self.dir / name, 'dovecot', 'dovecot')
-        (self.dir / 'conf').write_text(DOVECOT_CONF.format(dir=self.dir, port=self.port))
+        (self.dir / 'conf').write_text(DOVECOT_CONF.format(dir=self.dir, port=self.port) + conf)
 
     def start(self):
         """Starts it and waits for its greeting."""

@@ -26,11 +26,13 @@ def build():
     TOOLS.mkdir(parents=True, exist_ok=True)
     load, slow, sink = TOOLS / 'smtpload', TOOLS / 'slowsync.so', TOOLS / 'smtpsink'
     compiler = os.environ.get('CC', 'cc')
-    for target, flags in ((load, []), (slow, ['-shared', '-fPIC']), (sink, [])):
+    for target, flags, libraries in ((load, [], ['-lssl', '-lcrypto']),
+                                     (slow, ['-shared', '-fPIC'], []), (sink, [], [])):
         source = BENCH / (target.stem + '.c')
         if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
             continue
-        subprocess.run([compiler, *CFLAGS, *flags, '-o', target, source], check=True, timeout=120)
+        subprocess.run([compiler, *CFLAGS, *flags, '-o', target, source, *libraries], check=True,
+                       timeout=120)
     return load, slow, sink
 
 

@@ -5,6 +5,7 @@ from scenarios import median
 COLUMNS = ('load', 'server', 'messages/s (min-max)', 'p50 ms', 'p99 ms', 'CPU ms', 'per commit',
            'rate x', 'CPU x')
 QUEUE_COLUMNS = ('queue', 'destinations', 'mail.db MiB', 'made in s', 'start s', 'CPU s', 'PSS MiB')
+TLS_COLUMNS = ('', 'found (min-max)')
 IDLE_COLUMNS = ('server', 'processes', 'idle PSS MiB (min-max)', 'connections', 'KiB each')
 
 
@@ -105,6 +106,21 @@ def print_idle(title, result):
         print(f'  skipped: {name}: {reason}')
 
 
+def print_tls(title, result):
+    """What TLS costs."""
+    print(f'\n{title}')
+    shakes, idle = result['tls']['handshakes'], result['tls']['idle']
+    rows = [(what, spread(runs, key)) for what, runs, key in (
+        ('full handshakes/s, port 465, openssl s_time', shakes, 'rate'),
+        ('the same against openssl s_server', shakes, 'openssl_rate'),
+        ('ratio', shakes, 'ratio'), ('server CPU ms per handshake', shakes, 'cpu_ms'),
+        ('idle TLS connections', idle, 'connections'),
+        ('KiB each', idle, 'connection_kib')) if runs]
+    print_table(TLS_COLUMNS, rows, left=1)
+    for name, reason in result['skipped'].items():
+        print(f'  skipped: {name}: {reason}')
+
+
 def _found(results, scenario, label, server='Hikyaku'):
     return results.get(scenario, {}).get('rows', {}).get(label, {}).get(server, [])
 
@@ -141,6 +157,15 @@ def expectations(results):
                        _row_ratio(results, 'relay', label)))
         checks.append((f'relay, {label}: server CPU ms per message', '<=', 0.3,
                        median(_found(results, 'relay', label), 'cpu_ms')))
+    for label in results.get('submission', {}).get('rows', {}):
+        checks.append((f'submission, {label}: rate, times Postfix+Dovecot', '>=', 5,
+                       _row_ratio(results, 'submission', label)))
+    tls = results.get('tls', {}).get('tls', {})
+    if tls:
+        checks += [("full handshakes, times openssl's own", '>=', 0.7,
+                    median(tls['handshakes'], 'ratio')),
+                   ('memory of an idle TLS connection, KiB', '<=', 28,
+                    median(tls['idle'], 'connection_kib'))]
     checks += _growth_checks(results.get('growth', {}))
     for label in results.get('local', {}).get('rows', {}):
         checks.append((f'local delivery, {label}: rate, times Postfix+Dovecot', '>=', 20,

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import growth
+import submitting
 from contestants import (CONNECTIONS_MAX, FAR_DOMAIN, LOCAL_DOMAIN, SINK_DOMAIN, USERS,
                          CrowdedHikyaku, Hikyaku, Postfix, PostfixDovecot, RelayingHikyaku,
                          RelayingPostfix)
@@ -24,23 +25,34 @@ IDLE_WAIT_S = 20
 
 
 class Row:
-    """One load."""
+    """One load; tls: None (port 25), 'starttls' (587) or 'implicit' (465), each with a login."""
 
-    def __init__(self, connections, per_connection, size=4096, messages=None):
+    def __init__(self, connections, per_connection, size=4096, messages=None, tls=None):
         self.connections, self.per_connection, self.size = connections, per_connection, size
+        self.tls = tls
         # Large messages are limited in number to spare the disk.
         self.messages = messages or (1000000 if size <= 4096 else LARGE_MESSAGES_MAX)
 
     @property
     def label(self):
         """The row's name in the tables."""
-        return f'{self.size // 1024} KiB, {self.connections} conn, {self.per_connection}/conn'
+        ports = {None: '', 'starttls': ', STARTTLS', 'implicit': ', port 465'}
+        return (f'{self.size // 1024} KiB, {self.connections} conn, {self.per_connection}/conn'
+                + ports[self.tls])
+
+    def port_of(self, server):
+        """Where the server takes such mail."""
+        if self.tls is None:
+            return server.port
+        return server.submission_port if self.tls == 'starttls' else server.submissions_port
 
     def arguments(self, seconds):
         """For smtpload."""
+        login = [f'--tls={self.tls}', f'--login={submitting.LOGIN}',
+                 f'--password={submitting.PASSWORD}'] if self.tls else []
         return [f'--connections={self.connections}', f'--per-connection={self.per_connection}',
                 f'--size={self.size}', f'--seconds={seconds}', f'--messages={self.messages}',
-                f'--users={USERS}']
+                f'--users={USERS}', *login]
 
 
 def intake_rows(sizes=(4096, 65536), senders=(1, 10, 50), per_connection=(1, 100)):
@@ -56,11 +68,12 @@ class Bench:
         self.smtpload, self.slowsync, self.sink = programs
         self.seconds, self.repetitions = seconds, repetitions
 
-    def load(self, port, row, domain, seconds=None):
+    def load(self, server, row, domain, seconds=None):
         """Runs the generator once; what it reported."""
         seconds = seconds or self.seconds
         run = subprocess.run([self.smtpload, *row.arguments(seconds),
-                              f'--recipient=user%@{domain}', f'127.0.0.1:{port}'],
+                              f'--recipient=user%@{domain}',
+                              f'127.0.0.1:{row.port_of(server)}'],
                              capture_output=True, text=True, timeout=seconds + GRACE_S, check=False)
         if not run.stdout:
             raise PeerMissing(f'the generator failed: {run.stderr.strip()[-300:]}')
@@ -77,7 +90,7 @@ class Bench:
         letters = server.delivered() if to_the_end else 0
         sink_used = server.sink.cpu_s() if to_the_end and server.sink else 0
         used, begin = server.meter.cpu_s(), time.monotonic()
-        result = self.load(server.port, row, domain)
+        result = self.load(server, row, domain)
         if to_the_end:
             _wait_delivered(server, letters + result['messages'])
             if not server.delivers_before_reply:
@@ -142,7 +155,8 @@ def race(bench, rows, makers, domain, to_the_end=False):
     syncs = []
     with running(makers) as (servers, skipped):
         for server in servers:
-            bench.load(server.port, Row(10 if to_the_end else 50, 10), domain, seconds=1)  # warm-up
+            warm_up = Row(10 if to_the_end else 50, 10, tls=rows[0].tls)
+            bench.load(server, warm_up, domain, seconds=1)
             server.meter.settle(20)
         for repetition in range(bench.repetitions):
             syncs.append(_sync_us())
@@ -249,6 +263,41 @@ def crowded(bench, rows, counts):
     return result
 
 
+def submission(bench, rows):
+    """Mail from users who log in over TLS, accepted durably, delivery held."""
+    makers = {'Hikyaku': submitting.SubmittingHikyaku, 'Postfix+Dovecot':
+              submitting.SubmittingPostfix, 'Hikyaku, no cache': submitting.forgetful_hikyaku}
+    return race(bench, rows, makers, FAR_DOMAIN)
+
+
+def _idle_tls_once():
+    server = submitting.idle_hikyaku()
+    try:
+        server.start()
+        with contextlib.ExitStack() as stack:
+            submitting.greet_over_tls(server.submissions_port, stack)
+            before, count = _calm_pss_kib(server), submitting.IDLE_CONNECTIONS
+            for _ in range(count):
+                submitting.greet_over_tls(server.submissions_port, stack)
+            return {'connections': count,
+                    'connection_kib': (_calm_pss_kib(server) - before) / count}
+    finally:
+        server.stop()
+
+
+def tls(bench):
+    """Full handshakes beside openssl's own server, and memory of idle TLS connections."""
+    results, skipped = {'handshakes': [], 'idle': []}, {}
+    for _ in range(bench.repetitions):
+        for what, once in (('handshakes', lambda: submitting.handshakes(bench.seconds)),
+                           ('idle', _idle_tls_once)):
+            try:
+                results[what].append(once())
+            except (PeerMissing, AssertionError, OSError, subprocess.SubprocessError) as reason:
+                skipped[what] = ' '.join(str(reason).split())[:300]
+    return {'tls': results, 'skipped': skipped}
+
+
 def median(runs, key):
     """The median of one figure over runs; None when no run has it."""
     values = [run[key] for run in runs if key in run]
@@ -258,6 +307,6 @@ def median(runs, key):
 def raise_file_limit():
     """Lets this process hold as many sockets as the idle scenario opens."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(hard, max(IDLE_CONNECTIONS.values()) + 200)
+    wanted = min(hard, max(*IDLE_CONNECTIONS.values(), submitting.IDLE_CONNECTIONS) + 200)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

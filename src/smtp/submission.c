@@ -64,6 +64,14 @@ struct reply smtp_submission_judge_sender(struct smtp_session *s, const struct a
     return judge_address(s, sender);
 }
 
+/* Most often From is the envelope's sender, who was judged at MAIL. */
+static bool was_judged(const struct smtp_session *s, const struct address *a)
+{
+    const struct address *sender = &s->transaction.sender;
+
+    return !sender->is_null && str_eq(a->local, sender->local) && str_eq(a->domain, sender->domain);
+}
+
 static struct reply judge_authors(struct smtp_session *s, const struct submit_authors *authors,
                                   const char *field)
 {
@@ -76,8 +84,11 @@ static struct reply judge_authors(struct smtp_session *s, const struct submit_au
                             "The field %s cannot be understood; it has to be there once, with "
                             "complete addresses",
                             field);
-    for (size_t i = 0; reply.code == 0 && i < authors->count; i++)
-        reply = judge_address(s, &authors->mailboxes[i].address);
+    for (size_t i = 0; reply.code == 0 && i < authors->count; i++) {
+        const struct address *a = &authors->mailboxes[i].address;
+        if (!was_judged(s, a))
+            reply = judge_address(s, a);
+    }
     return reply;
 }
 

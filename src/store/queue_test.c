@@ -299,6 +299,9 @@ static void down_destinations_do_not_crowd_out_the_others(void **state)
     struct queue_opened o = open_due(10, 5);
     assert_int_equal(o.count, 6);
     assert_true(str_eq_c(o.destinations[5].name, "up.example"));
+    /* What has waited comes in the order of its mail, not of its own time. */
+    for (size_t i = 0; i < 5; i++)
+        assert_true(o.destinations[i].place < o.destinations[5].place);
 }
 
 static void a_failure_is_reported_once(void **state)

@@ -34,6 +34,7 @@ void queue_put_opened(struct buf *out, const struct queue_opened *o)
         buf_put_lp(out, o->destinations[i].name);
         buf_put_u32(out, o->destinations[i].failures);
         buf_put_u64(out, o->destinations[i].lease);
+        put_i64(out, o->destinations[i].place);
     }
 }
 
@@ -49,6 +50,7 @@ int queue_get_opened(struct cursor *c, struct arena *arena, struct queue_opened 
         out->destinations[i].name = cursor_lp(c);
         out->destinations[i].failures = cursor_u32(c);
         out->destinations[i].lease = cursor_u64(c);
+        out->destinations[i].place = get_i64(c);
     }
     return cursor_finish(c);
 }

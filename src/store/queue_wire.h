@@ -83,6 +83,7 @@ struct queue_opened {
         struct str name;
         uint32_t failures; /* attempts in a row that found it down */
         uint64_t lease;    /* for queue.close */
+        int64_t place;     /* of its first message (fair.h): who comes first where many wait */
     } * destinations;
     size_t count;
 };

@@ -94,8 +94,22 @@ static int open_some(struct job *job, const char *sql, uint32_t max, struct queu
         o->destinations[o->count++] =
             (struct queue_destination){.name = arena_str(&job->arena, db_column_text(stmt, 0)),
                                        .failures = (uint32_t)db_column_int(stmt, 1),
-                                       .lease = (uint64_t)db_column_int(stmt, 2)};
+                                       .lease = (uint64_t)db_column_int(stmt, 2),
+                                       .place = db_column_int(stmt, 3)};
     return r;
+}
+
+/* The `due` of one that has waited is a time; its messages know their places. */
+static int find_places(struct job *job, struct queue_opened *o)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < o->count; i++)
+        r = db_get_int(job->db, &o->destinations[i].place,
+                       "SELECT due FROM recipient WHERE destination = ?1 AND state = 0"
+                       " ORDER BY due LIMIT 1",
+                       DB_TEXT(o->destinations[i].name));
+    return MIN(r, 0);
 }
 
 /* What is due later: the next destination, the next message to be looked at as a whole. */
@@ -129,13 +143,15 @@ int verb_queue_open(struct store *store, struct job *job)
     int r = open_some(job,
                       "UPDATE destination SET state = 2, lease = lease + 1 WHERE name IN (SELECT"
                       " name FROM destination WHERE state = 1 AND due <= ?2 ORDER BY due LIMIT ?1)"
-                      " RETURNING name, failures, lease",
+                      " RETURNING name, failures, lease, due",
                       waiting, &o);
+    if (r == 0)
+        r = find_places(job, &o);
     if (r == 0)
         r = open_some(job,
                       "UPDATE destination SET state = 2, lease = lease + 1 WHERE name IN (SELECT"
                       " name FROM destination WHERE state = 0 AND ?2 >= 0 ORDER BY due LIMIT ?1)"
-                      " RETURNING name, failures, lease",
+                      " RETURNING name, failures, lease, due",
                       ready, &o);
     if (r == 0)
         r = find_next(job, &o);

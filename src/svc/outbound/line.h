@@ -18,6 +18,7 @@ struct job_of_destination {
     struct list link;
     char *name;
     uint64_t lease; /* of the store */
+    int64_t place;  /* of its first message, when it was opened: lower ones come first */
     bool is_probing;
     const struct settings *settings;
     struct arena arena; /* of the target */

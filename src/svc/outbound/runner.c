@@ -142,7 +142,7 @@ void runner_add_line(struct job_of_destination *d)
 {
     struct connection *c;
 
-    if (site_acquire(d->site, 0, &c) < 0)
+    if (site_acquire(d->site, d->place, 0, &c) < 0)
         return;
     struct line *l = new_line(d, c);
     if (fiber_spawn(&worker.deliveries, "line", run_line, l) == 0)
@@ -236,7 +236,7 @@ static void run_destination(void *arg)
     int r = prepare(d);
     if (r > 0) {
         fiber_set_interruptible(true);
-        r = site_acquire(d->site, clock_mono_ms() + PLACE_WAIT_MS, &c);
+        r = site_acquire(d->site, d->place, clock_mono_ms() + PLACE_WAIT_MS, &c);
         fiber_set_interruptible(false);
         if (r == 0) {
             run_line(new_line(d, c));
@@ -256,6 +256,7 @@ int runner_start(const struct queue_destination *from)
 
     d->name = str_dup(from->name);
     d->lease = from->lease;
+    d->place = from->place;
     d->is_probing = from->failures > 0;
     d->settings = worker.settings;
     d->begun_ms = clock_real_ms();

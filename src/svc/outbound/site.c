@@ -19,7 +19,9 @@ enum {
 struct waiter {
     struct list link;
     struct fiber *fiber;
+    int64_t order;
     bool has_place;
+    bool is_crowded_out;
     struct connection *idle; /* that came with the place */
 };
 
@@ -185,23 +187,47 @@ bool site_must_give_way(const struct site *s, unsigned lines)
     return (is_wanted && lines > 1) || sites.in_use > places();
 }
 
-int site_acquire(struct site *s, int64_t deadline_ms, struct connection **out_idle)
+/* The last one waits no longer, if the newcomer comes before it. */
+static bool crowd_out(struct site *s, int64_t order)
 {
-    struct waiter w = {.fiber = fiber_self()};
+    struct waiter *last = CONTAINER_OF(s->waiters.prev, struct waiter, link);
+
+    if (last->order <= order)
+        return false;
+    stop_waiting(s, last);
+    last->is_crowded_out = true;
+    fiber_wake(last->fiber);
+    return true;
+}
+
+/* In its place: most often at the end. */
+static void line_up(struct site *s, struct waiter *w)
+{
+    struct list *before = s->waiters.prev;
+
+    while (before != &s->waiters && CONTAINER_OF(before, struct waiter, link)->order > w->order)
+        before = before->prev;
+    list_append(before->next, &w->link);
+    s->waiter_count++;
+}
+
+int site_acquire(struct site *s, int64_t order, int64_t deadline_ms, struct connection **out_idle)
+{
+    struct waiter w = {.fiber = fiber_self(), .order = order};
     int r = 0;
 
     *out_idle = NULL;
-    if (s->waiter_count >= SITE_WAITERS_MAX)
+    if (s->waiter_count >= SITE_WAITERS_MAX && !crowd_out(s, order))
         return -EAGAIN;
     list_init(&w.link);
-    list_append(&s->waiters, &w.link);
-    s->waiter_count++;
+    line_up(s, &w);
     queue_up(s);
     give_places();
-    while (!w.has_place && r == 0)
+    while (!w.has_place && !w.is_crowded_out && r == 0)
         r = fiber_park(deadline_ms);
     if (!w.has_place) {
-        stop_waiting(s, &w);
+        if (!w.is_crowded_out)
+            stop_waiting(s, &w);
         return r == -ECANCELED ? r : -EAGAIN;
     }
     if (r == -ECANCELED) {

@@ -62,10 +62,11 @@ void site_leave(struct site *s);
 void site_set_limits(struct site *s, const struct settings *settings,
                      const struct settings_destination *limits);
 
-/* Waits for a place, that is for the right to one socket. Yields. 0, and an idle connection of the
- * site if there is one, else NULL; -EAGAIN: too many wait already, or the deadline (ms) has passed;
- * -ECANCELED. Pair: site_release. */
-MUST_CHECK int site_acquire(struct site *s, int64_t deadline_ms, struct connection **out_idle);
+/* Waits for a place, that is for the right to one socket; among others by `order`, the lowest
+ * first. Yields. 0, and an idle connection of the site if there is one, else NULL; -EAGAIN: too
+ * many wait who come before, or the deadline (ms) has passed; -ECANCELED. Pair: site_release. */
+MUST_CHECK int site_acquire(struct site *s, int64_t order, int64_t deadline_ms,
+                            struct connection **out_idle);
 /* Gives the place back. The connection (NULL: there is none), which must owe nobody anything, is
  * kept for others for a while; closed when it is of no use, or there is no time. Takes ownership.
  * Yields. */

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -189,11 +190,81 @@ static const struct judged_syscall connect_judged[] = {
     SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
 };
 
+static const struct judged_syscall unix_judged[] = {
+    SOCKET(AF_UNIX, SOCK_STREAM, 0),
+};
+
 static const struct judged_syscall dns_judged[] = {
     SOCKET(AF_INET, SOCK_DGRAM, 0),
     SOCKET(AF_INET6, SOCK_DGRAM, 0),
     SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
     SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
+};
+
+/* What no module for PAM, and no program that it runs, has to do with. Servers neither. */
+static const char *const denied_to_modules[] = {
+    "acct",
+    "add_key",
+    "adjtimex",
+    "bpf",
+    "chroot",
+    "clock_adjtime",
+    "clock_settime",
+    "create_module",
+    "delete_module",
+    "fanotify_init",
+    "finit_module",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "init_module",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "ioperm",
+    "iopl",
+    "kcmp",
+    "kexec_file_load",
+    "kexec_load",
+    "listen",
+    "lookup_dcookie",
+    "mbind",
+    "migrate_pages",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "move_pages",
+    "name_to_handle_at",
+    "open_by_handle_at",
+    "open_tree",
+    "perf_event_open",
+    "pidfd_getfd",
+    "pivot_root",
+    "process_madvise",
+    "process_vm_writev",
+    "quotactl",
+    "quotactl_fd",
+    "reboot",
+    "request_key",
+    "set_mempolicy",
+    "setdomainname",
+    "sethostname",
+    "setns",
+    "settimeofday",
+    "swapoff",
+    "swapon",
+    "syslog",
+    "umount",
+    "umount2",
+    "unshare",
+    "userfaultfd",
+    "vhangup",
+#ifndef HIKYAKU_SANITIZED /* whose leak checker inspects its own process */
+    "process_vm_readv",
+    "ptrace",
+#endif
+    NULL,
 };
 
 #ifdef HIKYAKU_SANITIZED
@@ -226,7 +297,7 @@ static const char *const sanitizer_syscalls[] = {
 };
 #endif
 
-int sandbox_drop_user(const char *user)
+int sandbox_drop_user(const char *user, bool has_its_groups)
 {
     if (geteuid() != 0)
         return 0;
@@ -236,7 +307,8 @@ int sandbox_drop_user(const char *user)
         return errno != 0 ? -errno : -ENOENT;
     uid_t uid = pw->pw_uid;
     gid_t gid = pw->pw_gid;
-    if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+    int r = has_its_groups ? initgroups(user, gid) : setgroups(0, NULL);
+    if (r < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
         return -errno;
     /* A process that can still become root has dropped nothing. */
     ASSERT(uid == 0 || setuid(0) < 0);
@@ -316,6 +388,8 @@ static int allow_network(scmp_filter_ctx filter, const struct sandbox_profile *p
     int r = allow(filter, connect_syscalls);
     if (r >= 0)
         r = allow_judged(filter, connect_judged, ARRAY_LEN(connect_judged));
+    if (r >= 0 && profile->may_use_unix)
+        r = allow_judged(filter, unix_judged, ARRAY_LEN(unix_judged));
     if (r < 0 || !profile->may_ask_dns)
         return r;
     r = allow(filter, dns_syscalls);
@@ -345,7 +419,7 @@ static int soften(scmp_filter_ctx filter, const struct sandbox_profile *profile)
     struct scmp_arg_cmp other = {.arg = 0, .op = SCMP_CMP_NE, .datum_a = PR_SET_NAME};
     if (r >= 0)
         r = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, &name);
-    if (r >= 0)
+    if (r >= 0 && !profile->fails_softly) /* where everything fails like that */
         r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), 1, &other);
 #else
     (void)profile;
@@ -376,13 +450,38 @@ static int fill_filter(scmp_filter_ctx filter, const struct sandbox_profile *pro
     return r < 0 ? r : soften(filter, profile);
 }
 
+/* TIOCSTI types into the terminal; TIOCLINUX, too. */
+static int deny_to_modules(scmp_filter_ctx filter)
+{
+    static const struct judged_syscall typing[] = {JUDGED(ioctl, ARG_IS(1, TIOCSTI)),
+                                                   JUDGED(ioctl, ARG_IS(1, TIOCLINUX))};
+    int r = 0;
+
+    for (const char *const *name = denied_to_modules; r >= 0 && *name != NULL; name++) {
+        int number = seccomp_syscall_resolve_name(*name);
+        if (number != __NR_SCMP_ERROR && number >= 0)
+            r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), number, 0);
+    }
+    for (size_t i = 0; r >= 0 && i < ARRAY_LEN(typing); i++)
+        r = seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EPERM), typing[i].number,
+                                   typing[i].arg_count, typing[i].args);
+    return r;
+}
+
+static uint32_t default_action(const struct sandbox_profile *profile)
+{
+    if (profile->runs_modules)
+        return SCMP_ACT_ALLOW;
+    return profile->fails_softly ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS;
+}
+
 static int enter_seccomp(const struct sandbox_profile *profile)
 {
-    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    scmp_filter_ctx filter = seccomp_init(default_action(profile));
 
     if (filter == NULL)
         return -ENOMEM;
-    int r = fill_filter(filter, profile);
+    int r = profile->runs_modules ? deny_to_modules(filter) : fill_filter(filter, profile);
     if (r >= 0)
         (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (r >= 0)
@@ -400,16 +499,31 @@ static const unsigned long long other_access =
     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_FIFO |
     LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
 
+/* What a rule for something that is no folder may speak of: more is an error. */
+static const unsigned long long file_access =
+    LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+    LANDLOCK_ACCESS_FS_TRUNCATE;
+
+static bool is_folder(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static int add_path(int ruleset, const struct sandbox_path *rule, unsigned long long extra)
 {
     CLEANUP(cleanup_close) int fd = open(rule->path, O_PATH | O_CLOEXEC);
     struct landlock_path_beneath_attr attr = {
-        .allowed_access = read_access | (rule->may_write ? write_access | extra : 0),
+        .allowed_access = read_access | (rule->may_write ? write_access | extra : 0) |
+                          (rule->may_execute ? LANDLOCK_ACCESS_FS_EXECUTE : 0),
         .parent_fd = fd,
     };
 
     if (fd < 0)
         return -errno;
+    if (!is_folder(fd))
+        attr.allowed_access &= file_access;
     long r = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &attr, 0);
     return r < 0 ? -errno : 0;
 }

@@ -21,6 +21,7 @@
 struct sandbox_path {
     const char *path;
     bool may_write;
+    bool may_execute;
 };
 
 struct sandbox_profile {
@@ -31,14 +32,20 @@ struct sandbox_profile {
     bool tries_files;                 /* libraries look for files: they get an error, not the end */
     bool may_connect;                 /* TCP to anywhere, from a source address if wanted */
     bool may_ask_dns;                 /* the same, and UDP: what a resolver needs */
+    bool may_use_unix;                /* stream sockets of this machine */
+    /* What is not allowed fails and does not kill: libraries of others try this and that. */
+    bool fails_softly;
+    /* Code that others have installed (PAM) runs here, programs too: all system calls but those by
+     * which one process gets hold of others or of the machine. Files by `paths`, as always. */
+    bool runs_modules;
 };
 
 /* Paths or threads also mean record locks, as a database needs them. With threads and no paths,
  * opening a file fails and does not kill, because the C library tries. */
 
-/* When running as root: becomes `user` (its uid, gid, no other groups). 0 or negative errno;
- * -ENOENT: no such user. Does nothing when not root. */
-MUST_CHECK int sandbox_drop_user(const char *user);
+/* When running as root: becomes `user` (its uid, gid; no other groups, or those it is a member of).
+ * 0 or negative errno; -ENOENT: no such user. Does nothing when not root. */
+MUST_CHECK int sandbox_drop_user(const char *user, bool has_its_groups);
 /* Enters the sandbox, whoever the user is without capabilities. There is no way back. 0 or negative
  * errno. */
 MUST_CHECK int sandbox_enter(const struct sandbox_profile *profile);

@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -559,6 +560,83 @@ static void what_else_a_socket_can_do_kills(void **state)
     }
 }
 
+/* --- libraries and modules of others --- */
+
+static int fail_softly(void)
+{
+    static const char *const calls[] = {"openat", NULL};
+    struct sandbox_path paths[] = {{"/etc", .may_write = false}, {NULL}};
+    struct sandbox_profile profile = {.name = "test",
+                                      .paths = paths,
+                                      .syscalls = calls,
+                                      .has_threads = true,
+                                      .may_ask_dns = true,
+                                      .fails_softly = true};
+
+    if (sandbox_enter(&profile) != 0)
+        return 99;
+    if (socket(AF_UNIX, SOCK_STREAM, 0) >= 0 || errno != EPERM)
+        return 1;
+    if (socket(AF_NETLINK, SOCK_RAW, 0) >= 0 || errno != EPERM)
+        return 2;
+    if (execl("/bin/true", "true", (char *)NULL) == 0 || errno != EPERM)
+        return 3;
+    return open("/etc/passwd", O_RDONLY) >= 0 && socket(AF_INET, SOCK_DGRAM, 0) >= 0 ? 0 : 4;
+}
+
+static int use_a_unix_socket(void)
+{
+    struct sandbox_profile profile = {
+        .name = "test", .may_connect = true, .may_use_unix = true, .fails_softly = true};
+
+    if (sandbox_enter(&profile) != 0)
+        return 99;
+    if (socket(AF_UNIX, SOCK_DGRAM, 0) >= 0 || errno != EPERM)
+        return 1;
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0 ? 0 : 2;
+}
+
+static void what_libraries_try_fails_softly(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(fail_softly), 0);
+    assert_int_equal(in_child(use_a_unix_socket), 0);
+}
+
+static int run_modules(void)
+{
+    struct sandbox_path paths[] = {{"/usr", .may_execute = true},
+                                   {"/lib", .may_execute = true},
+                                   {"/lib64", .may_execute = true},
+                                   {"/etc"},
+                                   {NULL}};
+    struct sandbox_profile profile = {
+        .name = "test", .paths = paths, .may_ask_dns = true, .runs_modules = true};
+    int status = 0;
+
+    if (access("/lib64", F_OK) < 0)
+        paths[2].path = "/usr";
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (sandbox_enter(&profile) != 0 || listener < 0)
+        return 99;
+    if (listen(listener, 1) == 0 || errno != EPERM)
+        return 1;
+    if (unshare(CLONE_NEWUSER) == 0 || errno != EPERM)
+        return 2;
+    if (ioctl(STDIN_FILENO, TIOCSTI, "x") == 0 || errno != EPERM)
+        return 3;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(execl("/usr/bin/true", "true", (char *)NULL) != 0);
+    return waitpid(pid, &status, 0) == pid && status == 0 ? 0 : 4;
+}
+
+static void modules_run_programs_and_rule_nobody(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(run_modules), 0);
+}
+
 /* --- capabilities --- */
 
 static bool has_no_capabilities(void)
@@ -632,9 +710,9 @@ static void files_outside_of_the_profile_are_out_of_reach(void **state)
 
 static int drop_user(void)
 {
-    if (sandbox_drop_user("no-such-user-here") != -ENOENT)
+    if (sandbox_drop_user("no-such-user-here", false) != -ENOENT)
         return 1;
-    if (sandbox_drop_user("nobody") != 0)
+    if (sandbox_drop_user("nobody", false) != 0)
         return 2;
     return getuid() != 0 && setuid(0) < 0 ? 0 : 3;
 }
@@ -671,6 +749,8 @@ int main(void)
         cmocka_unit_test(a_resolver_can_ask_by_udp),
         cmocka_unit_test(who_may_connect_cannot_take_a_port),
         cmocka_unit_test(what_else_a_socket_can_do_kills),
+        cmocka_unit_test(what_libraries_try_fails_softly),
+        cmocka_unit_test(modules_run_programs_and_rule_nobody),
         cmocka_unit_test(no_capability_is_left_even_to_root),
 #ifndef HIKYAKU_SANITIZED
         cmocka_unit_test(prctl_only_gives_names),

@@ -120,7 +120,7 @@ static int enter_sandbox(const struct settings *settings)
 {
     tzset(); /* reads the time zone's file while files can be read */
     tls_init();
-    int r = sandbox_drop_user(settings->server_user);
+    int r = sandbox_drop_user(settings->server_user, false);
     if (r < 0) {
         LOG(LOG_ERROR, "child.no-user", LOG_C("user", settings->server_user), LOG_ERR(r),
             LOG_C("hint", "make the user (useradd --system) or set server.user"));

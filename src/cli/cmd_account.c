@@ -115,6 +115,7 @@ static int tell_verdict(const struct cli *cli, struct str reply)
         [AUTH_NEEDS_APP_PASSWORD] = "right, but for this a mail program needs an app password",
         [AUTH_BANNED] = "this address is banned for now",
         [AUTH_TOO_MANY] = "too many tries; come again later",
+        [AUTH_ELSEWHERE] = "there is no password of it here: it is checked outside (auth.backend)",
     };
     struct cursor c = cursor_from(reply);
     struct auth_answer answer;

@@ -26,7 +26,7 @@ static const struct cli_option domain_set_options[] = {
 static const struct cli_option account_password_options[] = {
     {"--password-stdin", NULL, "the password is the first line of standard input"},
     {"--hash-stdin", NULL, "so is its hash from another system; see below"},
-    {"--no-password", NULL, "nobody can log in; mail is kept"},
+    {"--no-password", NULL, "nobody can log in, unless auth.backend says so; mail is kept"},
     {NULL, NULL, NULL},
 };
 static const struct cli_option account_check_options[] = {

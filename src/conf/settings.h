@@ -57,6 +57,18 @@ enum settings_tls {
     SETTINGS_TLS_NONE,
 };
 
+/* Who checks the passwords of accounts that have none of their own. */
+enum settings_auth {
+    SETTINGS_AUTH_INTERNAL, /* nobody: they cannot log in */
+    SETTINGS_AUTH_PAM,
+};
+
+/* What PAM is told as the name of the user. */
+enum settings_pam_user {
+    SETTINGS_PAM_USER_LOCAL_PART,
+    SETTINGS_PAM_USER_ADDRESS,
+};
+
 enum settings_via {
     SETTINGS_VIA_MX,
     SETTINGS_VIA_HOSTS,
@@ -111,6 +123,7 @@ enum {
     SETTINGS_ROUTES_MAX = 256,
     SETTINGS_DESTINATIONS_MAX = 512,
     SETTINGS_CERTIFICATES_MAX = 64,
+    SETTINGS_OUTSIDE_PATHS_MAX = 32,
 };
 
 struct settings {
@@ -213,6 +226,14 @@ struct settings {
     int64_t auth_cache; /* ms; 0: nothing is remembered */
     int auth_hash_threads;
     bool auth_cram_md5;
+    int auth_backend; /* enum settings_auth */
+    int auth_outside_threads;
+    int64_t auth_outside_timeout; /* ms, of one check with all its tries */
+    char *auth_outside_user;      /* "": server_user */
+    struct settings_list auth_outside_paths;
+    char *auth_pam_service;
+    int auth_pam_user;  /* enum settings_pam_user */
+    char *auth_pam_dir; /* "": the system's */
 
     char *submit_spool_dir; /* "": off */
     struct settings_list submit_trusted_users;
@@ -264,6 +285,9 @@ void settings_print(const struct settings *s, struct buf *out);
 /* The same as one JSON object; sizes in bytes, durations in milliseconds. The labelled sections are
  * arrays of objects, "routes", "destinations", "certificates". No file that is named is read. */
 void settings_print_json(const struct settings *s, struct buf *out);
+
+/* Whether both have the same items in the same order. */
+bool settings_list_is_equal(const struct settings_list *a, const struct settings_list *b);
 
 /* Names such as "smtp.max_recipients", in the order of the table; index below settings_count(). */
 size_t settings_count(void);

@@ -238,7 +238,7 @@ void setting_set_default(const struct setting *row, void *object)
     }
 }
 
-static bool is_equal_list(const struct settings_list *a, const struct settings_list *b)
+bool settings_list_is_equal(const struct settings_list *a, const struct settings_list *b)
 {
     if (a->count != b->count)
         return false;
@@ -252,7 +252,7 @@ static bool is_equal_list(const struct settings_list *a, const struct settings_l
 bool setting_is_equal(const struct setting *row, const void *a, const void *b)
 {
     if (row->type == SETTING_LIST)
-        return is_equal_list(setting_list(row, a), setting_list(row, b));
+        return settings_list_is_equal(setting_list(row, a), setting_list(row, b));
     if (row->type == SETTING_STRING)
         return strcmp(setting_string(row, a), setting_string(row, b)) == 0;
     return setting_number(row, a) == setting_number(row, b);

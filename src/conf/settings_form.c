@@ -56,6 +56,17 @@ static bool is_optional_path(struct str s)
     return s.len == 0 || value_is_path(s);
 }
 
+static bool is_optional_user(struct str s)
+{
+    return s.len == 0 || value_is_user(s);
+}
+
+/* A file name without surprises. */
+static bool is_service(struct str s)
+{
+    return value_is_section_label(s) && s.ptr[0] != '.';
+}
+
 static bool is_optional_ipv4(struct str s)
 {
     return s.len == 0 || value_is_ipv4(s);
@@ -144,6 +155,10 @@ const struct setting_form form_optional_path = {
     .description = "an absolute path without \"..\" in it, or \"\" for none"};
 const struct setting_form form_user = {.is_valid = value_is_user,
                                        .description = "the name of a system user, such as hikyaku"};
+const struct setting_form form_optional_user = {
+    .is_valid = is_optional_user, .description = "the name of a system user, or \"\""};
+const struct setting_form form_service = {
+    .is_valid = is_service, .description = "the name of a PAM service, such as hikyaku"};
 const struct setting_form form_printable = {.is_valid = value_is_printable,
                                             .description = "printable ASCII characters"};
 const struct setting_form form_separators = {

@@ -13,6 +13,8 @@ extern const struct setting_form form_optional_hostname;
 extern const struct setting_form form_path;
 extern const struct setting_form form_optional_path;
 extern const struct setting_form form_user;
+extern const struct setting_form form_optional_user;
+extern const struct setting_form form_service;
 extern const struct setting_form form_printable;
 extern const struct setting_form form_separators;
 extern const struct setting_form form_listen;

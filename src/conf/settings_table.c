@@ -32,6 +32,9 @@ static const char *const check_senders[] = {"nothing", "envelope", "header", NUL
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const bare_newlines[] = {"refuse", "normalise", NULL};
 
+static const char *const backends[] = {"internal", "pam", NULL};
+static const char *const pam_users[] = {"local_part", "address", NULL};
+
 /* In the order of enum settings_families and settings_languages. */
 static const char *const families[] = {"ipv4_first", "ipv6_first", "ipv4_only", "ipv6_only", NULL};
 static const char *const languages[] = {"both", "english", "japanese", NULL};
@@ -403,6 +406,51 @@ static const struct setting table[] = {
              "while this is on, each new password is also kept in a form that whoever has the data "
              "folder or a backup can read. Passwords that were set before do not work with it. "
              "Better leave it off: SCRAM does the same without."},
+    {FIELD(auth, backend), .type = SETTING_ENUM, .text_default = "internal", .choices = backends,
+     .min = SETTINGS_AUTH_INTERNAL, .max = SETTINGS_AUTH_PAM,
+     .help = "Who checks the passwords of accounts that have none here (hikyaku account add "
+             "--no-password). internal: nobody, such accounts cannot log in. pam: the PAM modules "
+             "of this machine, in a process of its own. A password that an account has here, and "
+             "its app passwords, are still checked here; whoever is to be checked outside needs an "
+             "account all the same. While passwords are checked outside, SCRAM and CRAM-MD5 are "
+             "not offered, because they need keys that are not here; programs then send the "
+             "password over TLS. A password that was right is remembered for auth.cache: so long "
+             "may one that was changed outside still be taken. Changing this needs a restart."},
+    {FIELD(auth, outside_threads), .type = SETTING_INT, .text_default = "8", .min = 1, .max = 64,
+     .help = "How many passwords may be checked outside at one time. Others wait; one name never "
+             "has more than half of them. Set it to 1 for PAM modules that are not made for "
+             "threads. Changing it needs a restart."},
+    {FIELD(auth, outside_timeout), .type = SETTING_DURATION, .text_default = "10s",
+     .min = SECOND_MS, .max = 25 * SECOND_MS,
+     .help = "How long a check outside may take, with the time that it waits for its turn. Then "
+             "the client is told to try again later, which does not count as a wrong password."},
+    {FIELD(auth, outside_user), .type = SETTING_STRING, .form = &form_optional_user,
+     .text_default = "", .min = 0, .max = 32,
+     .help = "The system user of the process that checks passwords outside; server.user if empty. "
+             "It has the groups of that user. pam_unix reads /etc/shadow: for that the user must "
+             "be a member of the group shadow (useradd --system --groups shadow hikyaku-auth), or "
+             "root. A user of its own is better than server.user, because modules of others run "
+             "in that process. Used only when the server is started as root. Changing it needs a "
+             "restart."},
+    {FIELD(auth, outside_paths), .type = SETTING_LIST, .form = &form_path,
+     .text_default = "", .min = 0, .max = SETTINGS_OUTSIDE_PATHS_MAX,
+     .help = "Folders that PAM modules may read, write and run programs in, beside the system's "
+             "own: they may read /etc and /usr and write in /run, and nothing else. Never name a "
+             "folder that holds server.data_dir. Changing it needs a restart."},
+    {FIELD(auth, pam_service), .type = SETTING_STRING, .form = &form_service,
+     .text_default = "hikyaku", .min = 1, .max = 64,
+     .help = "The name of the PAM service, which is the name of a file in /etc/pam.d. Its auth and "
+             "account modules are asked. What they do not call a wrong password (PAM_AUTH_ERR) or "
+             "an unknown user counts as a failure of the system: the client is told to try again "
+             "later. pam_exec is such a module; let pam_deny follow it."},
+    {FIELD(auth, pam_user), .type = SETTING_ENUM, .text_default = "local_part",
+     .choices = pam_users, .min = SETTINGS_PAM_USER_LOCAL_PART, .max = SETTINGS_PAM_USER_ADDRESS,
+     .help = "What PAM is told as the name of the user: the part of the account's address before "
+             "the @, or all of it. With accounts of the same name in several domains it must be "
+             "the address."},
+    {FIELD(auth, pam_dir), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "Another folder than /etc/pam.d in which the file of the PAM service is."},
 
     {FIELD(submit, spool_dir), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "/var/spool/hikyaku", .min = 0, .max = 1024,
@@ -480,6 +528,11 @@ static bool has_one_submission(const struct settings *s)
     return has_common_item(&s->listen_submission, &s->listen_submissions);
 }
 
+static bool has_cram_without_keys(const struct settings *s)
+{
+    return s->auth_cram_md5 && s->auth_backend != SETTINGS_AUTH_INTERNAL;
+}
+
 static bool lacks_certificate(const struct settings *s)
 {
     return s->listen_submissions.count > 0 && s->certificate_count == 0;
@@ -499,6 +552,8 @@ static const struct setting_conflict conflicts[] = {
      "second"},
     {"server.run_dir", "server.data_dir", has_one_directory,
      "mail and sockets cannot share a directory; name two"},
+    {"auth.cram_md5", "auth.backend", has_cram_without_keys,
+     "CRAM-MD5 needs passwords that are kept here; turn it off"},
     {"outbound.max_connections_per_destination", "outbound.max_connections",
      has_unreachable_destinations,
      "one destination cannot have more connections than all together; lower the first or raise the "

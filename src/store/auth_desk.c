@@ -62,12 +62,26 @@ static void hash_request(const struct auth_desk *d, const struct auth_request *r
     sodium_memzero(&state, sizeof(state));
 }
 
-static bool hash_payload(const struct auth_desk *d, struct str payload, uint8_t out[HASH_BYTES])
+/* What was asked of the password: auth.outside tells the end of what auth.password began. */
+static bool get_login(enum store_verb verb, struct str payload, struct auth_request *out)
 {
     struct cursor c = cursor_from(payload);
+    struct auth_outside outside = {.kind = AUTH_OUTSIDE_PASSWORD};
+
+    if (verb == STORE_AUTH_PASSWORD)
+        return auth_get_request(&c, out) == 0;
+    if (auth_get_outside(&c, &outside) < 0 || outside.kind != AUTH_OUTSIDE_PASSWORD)
+        return false;
+    *out = outside.login;
+    return true;
+}
+
+static bool hash_payload(const struct auth_desk *d, enum store_verb verb, struct str payload,
+                         uint8_t out[HASH_BYTES])
+{
     struct auth_request request;
 
-    if (auth_get_request(&c, &request) < 0)
+    if (!get_login(verb, payload, &request))
         return false;
     hash_request(d, &request, out);
     return true;
@@ -88,13 +102,18 @@ struct str auth_desk_answer(struct auth_desk *d, struct str request)
 {
     uint8_t hash[HASH_BYTES];
 
-    if (d->logins.count == 0 || !hash_payload(d, request, hash))
+    if (d->logins.count == 0 || !hash_payload(d, STORE_AUTH_PASSWORD, request, hash))
         return STR_NONE;
     const struct remembered *r = map_get(&d->logins, str_from_mem(hash, sizeof(hash)));
     if (r == NULL || r->until_ms <= clock_mono_ms())
         return STR_NONE;
     d->store->logins++;
     return str_from_mem(r->answer, r->bytes);
+}
+
+static bool is_outside(const struct job *job)
+{
+    return job->verb == verb_find(STORE_AUTH_OUTSIDE);
 }
 
 static void remember(struct auth_desk *d, const struct job *job, int64_t account)
@@ -107,8 +126,9 @@ static void remember(struct auth_desk *d, const struct job *job, int64_t account
     *r = (struct remembered){.until_ms = now_ms + keep_ms, .account = account, .bytes = answer.len};
     memcpy(r->answer, answer.ptr, answer.len);
     list_init(&r->link);
-    bool is_new =
-        keep_ms > 0 && hash_payload(d, str_from_mem(job->payload, job->payload_bytes), r->hash);
+    enum store_verb verb = is_outside(job) ? STORE_AUTH_OUTSIDE : STORE_AUTH_PASSWORD;
+    struct str payload = str_from_mem(job->payload, job->payload_bytes);
+    bool is_new = keep_ms > 0 && hash_payload(d, verb, payload, r->hash);
     struct str key = str_from_mem(r->hash, sizeof(r->hash));
     struct remembered *before = is_new ? map_get(&d->logins, key) : NULL;
     if (before != NULL)
@@ -137,7 +157,7 @@ void auth_desk_finish(struct auth_desk *d, const struct job *job)
 
     if (job->login_account != 0)
         forget(d, job->login_account);
-    if (job->status < 0 || job->verb != verb_find(STORE_AUTH_PASSWORD))
+    if (job->status < 0 || (job->verb != verb_find(STORE_AUTH_PASSWORD) && !is_outside(job)))
         return;
     struct cursor c = cursor_from(buf_str(&job->reply));
     if (auth_get_answer(&c, &answer) < 0)

@@ -57,6 +57,20 @@ int auth_get_request(struct cursor *c, struct auth_request *out)
     return out->service == 0 ? -EBADMSG : cursor_finish(c);
 }
 
+void auth_put_outside(struct buf *out, const struct auth_outside *o)
+{
+    buf_put_u8(out, o->kind);
+    buf_put_u8(out, o->outcome);
+    auth_put_request(out, &o->login);
+}
+
+int auth_get_outside(struct cursor *c, struct auth_outside *out)
+{
+    *out = (struct auth_outside){.kind = get_choice(c, AUTH_OUTSIDE_KIND_END)};
+    out->outcome = get_choice(c, AUTH_OUTSIDE_OUTCOME_END);
+    return auth_get_request(c, &out->login);
+}
+
 static void put_identity(struct buf *out, const struct auth_identity *who)
 {
     buf_put_u64(out, (uint64_t)who->account);

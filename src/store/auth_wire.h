@@ -39,6 +39,9 @@ enum auth_verdict {
     AUTH_NEEDS_APP_PASSWORD = 2,
     AUTH_BANNED = 3,   /* this address or network failed too often: not before some time */
     AUTH_TOO_MANY = 4, /* this account: come again later */
+    /* Not for the store to say: ask outside (auth.backend), by the address in the answer, which is
+     * the name as accounts are looked up, whether there is one or not; then tell auth.outside. */
+    AUTH_ELSEWHERE = 5,
     AUTH_VERDICT_END,
 };
 
@@ -72,6 +75,30 @@ void auth_put_answer(struct buf *out, const struct auth_answer *a);
 MUST_CHECK int auth_get_answer(struct cursor *c, struct auth_answer *out);
 
 /*
+ * auth.outside: this -> struct auth_answer. What somebody outside said of a password or a token:
+ * the store counts it, remembers a right password as its own, and says who that is, and whether he
+ * may; for whoever is right outside need not have an account here. With AUTH_OUTSIDE_ASK, before a
+ * token is shown to anybody: AUTH_ELSEWHERE if it may be, or why it may not.
+ */
+enum auth_outside_kind {
+    AUTH_OUTSIDE_PASSWORD = 0, /* the login is what auth.password was asked */
+    AUTH_OUTSIDE_TOKEN, /* the user name is the token's; or, if wrong, the claimed one, or "" */
+    AUTH_OUTSIDE_KIND_END,
+};
+enum auth_outside_outcome {
+    AUTH_OUTSIDE_ASK = 0,
+    AUTH_OUTSIDE_RIGHT,
+    AUTH_OUTSIDE_WRONG,
+    AUTH_OUTSIDE_OUTCOME_END,
+};
+struct auth_outside {
+    uint8_t kind, outcome;
+    struct auth_request login;
+};
+void auth_put_outside(struct buf *out, const struct auth_outside *o);
+MUST_CHECK int auth_get_outside(struct cursor *c, struct auth_outside *out);
+
+/*
  * auth.scram -> this. All passwords of an account share one salt and one number of iterations, so a
  * mail program logs in with the address and any of them: the worker tries the client's proof with
  * each key, and what that key says holds. Names that do not exist, and accounts without keys, get a
@@ -102,8 +129,8 @@ struct auth_cram {
 void auth_put_cram(struct buf *out, const struct auth_cram *a);
 MUST_CHECK int auth_get_cram(struct cursor *c, struct auth_cram *out);
 
-/* auth.note: how a login by SCRAM, CRAM-MD5, OAuth or EXTERNAL ended, which the worker decides.
- * auth.password notes itself. No reply. */
+/* auth.note: how a login by SCRAM, CRAM-MD5 or EXTERNAL ended, which the worker decides.
+ * auth.password and auth.outside note themselves. No reply. */
 struct auth_note {
     struct str username, mechanism;
     uint8_t verdict;

@@ -78,9 +78,20 @@ static bool check_senders(struct cursor *c, struct buf *again)
     return true;
 }
 
+static bool check_outside(struct cursor *c, struct buf *again)
+{
+    struct auth_outside outside;
+
+    if (auth_get_outside(c, &outside) < 0)
+        return false;
+    ASSERT(outside.kind < AUTH_OUTSIDE_KIND_END && outside.outcome < AUTH_OUTSIDE_OUTCOME_END);
+    auth_put_outside(again, &outside);
+    return true;
+}
+
 static bool check(uint8_t form, struct cursor *c, struct arena *arena, struct buf *again)
 {
-    switch (form % 6) {
+    switch (form % 7) {
     case 0:
         return check_request(c, again);
     case 1:
@@ -91,8 +102,10 @@ static bool check(uint8_t form, struct cursor *c, struct arena *arena, struct bu
         return check_cram(c, again);
     case 4:
         return check_note(c, again);
-    default:
+    case 5:
         return check_senders(c, again);
+    default:
+        return check_outside(c, again);
     }
 }
 

@@ -103,12 +103,31 @@ static void put_verdict(enum store_verb verb, enum auth_verdict verdict, struct 
 {
     struct auth_answer answer = {.verdict = (uint8_t)verdict};
 
-    if (verb == STORE_AUTH_PASSWORD)
+    if (verb == STORE_AUTH_PASSWORD || verb == STORE_AUTH_OUTSIDE)
         auth_put_answer(out, &answer);
     else if (verb == STORE_AUTH_SCRAM)
         auth_put_scram(out, &(struct auth_scram){.verdict = (uint8_t)verdict});
     else
         auth_put_cram(out, &(struct auth_cram){.answer = answer});
+}
+
+/* What a request begins: the end of a login outside must be told whatever has happened since. */
+static bool get_attempt(enum store_verb verb, struct cursor *c, struct auth_request *out)
+{
+    struct auth_outside outside;
+
+    if (verb != STORE_AUTH_OUTSIDE)
+        return auth_get_request(c, out) == 0;
+    if (auth_get_outside(c, &outside) < 0 || outside.outcome != AUTH_OUTSIDE_ASK)
+        return false;
+    *out = outside.login;
+    return true;
+}
+
+static bool is_login(enum store_verb verb)
+{
+    return verb == STORE_AUTH_PASSWORD || verb == STORE_AUTH_SCRAM || verb == STORE_AUTH_CRAM ||
+           verb == STORE_AUTH_OUTSIDE;
 }
 
 bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
@@ -118,10 +137,8 @@ bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
     struct auth_request login;
     int64_t wait_ms;
 
-    if (verb != STORE_AUTH_PASSWORD && verb != STORE_AUTH_SCRAM && verb != STORE_AUTH_CRAM)
-        return false;
-    if (auth_get_request(&c, &login) < 0)
-        return false; /* its handler says so */
+    if (!is_login(verb) || !get_attempt(verb, &c, &login))
+        return false; /* if it is malformed, its handler says so */
     enum guard_verdict verdict =
         guard_login(g->guard, login.peer, login.username, clock_real_ms(), &wait_ms);
     if (verdict == GUARD_OK)
@@ -138,6 +155,16 @@ void gate_note_password(struct gate *g, struct str request, struct str answer)
 
     if (auth_get_request(&asked, &login) == 0 && auth_get_answer(&said, &a) == 0)
         note_login(g, login.peer, login.username, a.verdict);
+}
+
+void gate_note_outside(struct gate *g, struct str request, struct str answer)
+{
+    struct cursor asked = cursor_from(request), said = cursor_from(answer);
+    struct auth_outside outside;
+    struct auth_answer a;
+
+    if (auth_get_outside(&asked, &outside) == 0 && auth_get_answer(&said, &a) == 0)
+        note_login(g, outside.login.peer, outside.login.username, a.verdict);
 }
 
 void gate_note_told(struct gate *g, struct str note)

@@ -31,8 +31,10 @@ bool gate_stops_message(struct gate *g, struct str *request, struct buf *out_rep
  * is appended to out_reply. */
 bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
                       struct buf *out_reply);
-/* Counts how a login ended: of auth.password with its answer, and as a worker tells (auth.note). */
+/* Counts how a login ended: of auth.password and auth.outside with their answers, and as a worker
+ * tells (auth.note). */
 void gate_note_password(struct gate *g, struct str request, struct str answer);
+void gate_note_outside(struct gate *g, struct str request, struct str answer);
 void gate_note_told(struct gate *g, struct str note);
 
 /* Keeps what a request about bans that has ended well has changed. Others are ignored. True when it

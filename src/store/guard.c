@@ -323,7 +323,8 @@ enum guard_verdict guard_login(struct guard *g, struct ip_rate_key peer, struct 
         return GUARD_OK;
     if (is_banned(g, peer, true, now_ms))
         return GUARD_BANNED;
-    bool has_room = brake_has_room(&g->accounts, name_key(name, key), &g->account_rule, now_ms);
+    bool has_room = name.len == 0 || /* a token that does not say whose it is */
+                    brake_has_room(&g->accounts, name_key(name, key), &g->account_rule, now_ms);
     if (has_room || is_known(g, peer, name, now_ms))
         return GUARD_OK;
     *out_wait_ms = g->account_rule.interval_ms;
@@ -372,7 +373,8 @@ bool guard_note_login(struct guard *g, struct ip_rate_key peer, struct str name,
         return false;
     }
     struct ip_rate_key around = wider(peer);
-    (void)brake_take(&g->accounts, name_key(name, key), &g->account_rule, 1, now_ms, NULL);
+    if (name.len > 0)
+        (void)brake_take(&g->accounts, name_key(name, key), &g->account_rule, 1, now_ms, NULL);
     bool is_fine =
         brake_take(&g->addresses, peer_key(&peer, key), &g->address_rule, 1, now_ms, NULL);
     is_fine &= brake_take(&g->networks, peer_key(&around, key), &g->network_rule, 1, now_ms, NULL);

@@ -277,7 +277,8 @@ static uint64_t current_generation(const struct store_server *s, uint16_t code)
 {
     if (code == STORE_QUEUE_OPEN)
         return s->queue_generation;
-    return code == STORE_AUTH_PASSWORD ? s->auth.generation : s->recipients.generation;
+    bool is_login = code == STORE_AUTH_PASSWORD || code == STORE_AUTH_OUTSIDE;
+    return is_login ? s->auth.generation : s->recipients.generation;
 }
 
 /* A message that begins is counted on the way to its first recipient. */
@@ -447,6 +448,18 @@ static void log_disk_failure(struct store_server *s, const struct job *job)
                           : "the disk reports errors: check it; mail waits at its senders"));
 }
 
+static void note_login(struct store_server *s, const struct job *job)
+{
+    struct str request = str_from_mem(job->payload, job->payload_bytes);
+
+    if (job->status < 0)
+        return;
+    if (job->verb == verb_find(STORE_AUTH_PASSWORD))
+        gate_note_password(&s->gate, request, buf_str(&job->reply));
+    if (job->verb == verb_find(STORE_AUTH_OUTSIDE))
+        gate_note_outside(&s->gate, request, buf_str(&job->reply));
+}
+
 static void finish_job(struct store_server *s, struct job *job)
 {
     struct store *store = s->config.store;
@@ -455,9 +468,7 @@ static void finish_job(struct store_server *s, struct job *job)
     note_directory(s, job);
     note_queue(s, job);
     auth_desk_finish(&s->auth, job);
-    if (job->status >= 0 && job->verb == verb_find(STORE_AUTH_PASSWORD))
-        gate_note_password(&s->gate, str_from_mem(job->payload, job->payload_bytes),
-                           buf_str(&job->reply));
+    note_login(s, job);
     bool is_gates = gate_note_job(&s->gate, job);
     log_disk_failure(s, job);
     if (job->status >= 0 && buf_status(&job->trace) == 0)

@@ -85,6 +85,22 @@ static void try_own_password(struct store *store, struct job *job, struct attemp
     renew(store, job, a, prepared);
 }
 
+/* Whether somebody outside has to say: of accounts without a password here, and of names that
+ * nobody has, which must not look different. */
+static bool is_elsewhere(const struct store *store, const struct credential *c)
+{
+    return store->settings->auth_backend != SETTINGS_AUTH_INTERNAL && c->secret.len == 0;
+}
+
+/* Of whoever has not logged in nothing is told; but of where to ask, by what name. */
+static void hide(struct attempt *a)
+{
+    a->answer.who = (struct auth_identity){.account = 0};
+    a->answer.scope = 0;
+    if (a->answer.verdict == AUTH_ELSEWHERE)
+        a->answer.who.address = a->credential.lookup;
+}
+
 /* auth.password: see auth_wire.h */
 int verb_auth_password(struct store *store, struct job *job)
 {
@@ -98,13 +114,55 @@ int verb_auth_password(struct store *store, struct job *job)
         r = try_app_password(job, &a);
     if (r < 0)
         return r;
-    if (r == 0)
+    if (r == 0 && is_elsewhere(store, &a.credential))
+        a.answer.verdict = AUTH_ELSEWHERE;
+    else if (r == 0)
         try_own_password(store, job, &a);
-    if (a.answer.verdict != AUTH_OK) {
-        /* Nobody has logged in. */
-        a.answer.who = (struct auth_identity){.account = 0};
-        a.answer.scope = 0;
-    }
+    if (a.answer.verdict != AUTH_OK)
+        hide(&a);
+    auth_put_answer(&job->reply, &a.answer);
+    return buf_status(&job->reply);
+}
+
+/* --- auth.outside --- */
+
+/* Of somebody who is right outside. */
+static void judge_outside(const struct store *store, struct job *job,
+                          const struct auth_outside *outside, struct attempt *a)
+{
+    const struct credential *c = &a->credential;
+    bool is_password = outside->kind == AUTH_OUTSIDE_PASSWORD;
+
+    if (c->who.account == 0 || c->is_disabled)
+        return;
+    /* Meanwhile it may have got one of its own. */
+    if (is_password && !is_elsewhere(store, c))
+        return;
+    a->answer = (struct auth_answer){.verdict = AUTH_OK, .scope = AUTH_ALL, .who = c->who};
+    /* Whoever gave the token has asked for all factors that he wants. */
+    if (is_password && c->has_second_factor)
+        a->answer.verdict = AUTH_NEEDS_APP_PASSWORD;
+    job->is_lasting = is_password;
+}
+
+/* auth.outside: see auth_wire.h */
+int verb_auth_outside(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    struct attempt a = {.answer = {.verdict = AUTH_BAD}};
+    struct auth_outside outside;
+
+    if (auth_get_outside(&c, &outside) < 0)
+        return -EBADMSG;
+    int r = credential_find(job->db, &job->arena, outside.login.username, &a.credential);
+    if (r < 0)
+        return r;
+    if (outside.outcome == AUTH_OUTSIDE_ASK)
+        a.answer.verdict = AUTH_ELSEWHERE;
+    else if (outside.outcome == AUTH_OUTSIDE_RIGHT)
+        judge_outside(store, job, &outside, &a);
+    if (a.answer.verdict != AUTH_OK)
+        hide(&a);
     auth_put_answer(&job->reply, &a.answer);
     return buf_status(&job->reply);
 }

@@ -105,6 +105,8 @@ static const struct verb verbs[STORE_VERB_END] = {
     [STORE_AUTH_NOTE] = {"auth.note", ACCESS, VERB_LOOP, .handler = verb_auth_note},
     [STORE_AUTH_CODE] = {"auth.code", ACCESS, VERB_WRITE, .handler = verb_auth_code,
                          .has_secret = true},
+    [STORE_AUTH_OUTSIDE] = {"auth.outside", ACCESS, VERB_READ, .handler = verb_auth_outside,
+                            .has_secret = true},
     [STORE_SENDER_CHECK] = {"sender.check", ACCESS, VERB_READ, .handler = verb_sender_check},
     [STORE_ACCOUNT_SHOW] = {"account.show", ADMIN, VERB_READ, .handler = verb_account_show},
     [STORE_ACCOUNT_ENABLE] = {"account.enable", ADMIN, VERB_WRITE, .handler = verb_account_enable},

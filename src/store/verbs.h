@@ -31,6 +31,7 @@ verb_handler verb_auth_scram;
 verb_handler verb_auth_cram;
 verb_handler verb_auth_note;
 verb_handler verb_auth_code;
+verb_handler verb_auth_outside;
 verb_handler verb_auth_renew;
 verb_handler verb_auth_used;
 verb_handler verb_sender_check;

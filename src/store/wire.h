@@ -79,6 +79,7 @@ enum store_verb {
     STORE_AUTH_CRAM,
     STORE_AUTH_NOTE,
     STORE_AUTH_CODE,
+    STORE_AUTH_OUTSIDE,
     STORE_SENDER_CHECK,
     STORE_ACCOUNT_SHOW, /* administrators: see verb_account.c, verb_second_factor.c */
     STORE_ACCOUNT_ENABLE,

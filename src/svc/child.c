@@ -17,6 +17,7 @@
 #include "rt/fiber.h"
 #include "rt/tls.h"
 #include "svc/access/access.h"
+#include "svc/auth/auth.h"
 #include "svc/control.h"
 #include "svc/inbound/inbound.h"
 #include "svc/outbound/outbound.h"
@@ -31,7 +32,7 @@ enum {
 };
 
 static const struct service *const services[] = {
-    &access_service, &inbound_service,  &outbound_service,
+    &access_service, &auth_service,     &inbound_service, &outbound_service,
     &pickup_service, &resolver_service, &store_service,
 };
 
@@ -115,15 +116,26 @@ static int receive_first(struct settings **out_settings, unsigned *out_slot)
     return *out_settings != NULL ? 0 : -EBADMSG;
 }
 
+/* The user of the process and the setting that says so. */
+static const char *find_user(const struct settings *settings, const char **out_setting)
+{
+    const char *user = child.service->user != NULL ? child.service->user(settings) : "";
+
+    *out_setting = user[0] != '\0' ? "auth.outside_user" : "server.user";
+    return user[0] != '\0' ? user : settings->server_user;
+}
+
 /* Gives up what the process does not need, for good. */
 static int enter_sandbox(const struct settings *settings)
 {
+    const char *setting, *user = find_user(settings, &setting);
+
     tzset(); /* reads the time zone's file while files can be read */
     tls_init();
-    int r = sandbox_drop_user(settings->server_user, false);
+    int r = sandbox_drop_user(user, child.service->has_its_groups);
     if (r < 0) {
-        LOG(LOG_ERROR, "child.no-user", LOG_C("user", settings->server_user), LOG_ERR(r),
-            LOG_C("hint", "make the user (useradd --system) or set server.user"));
+        LOG(LOG_ERROR, "child.no-user", LOG_C("user", user), LOG_C("setting", setting), LOG_ERR(r),
+            LOG_C("hint", "make the user (useradd --system) or change the setting"));
         return r;
     }
     r = sandbox_enter(child.service->profile(settings));
@@ -221,12 +233,17 @@ static void ask_for_channel(struct child_link *link)
     loop_timer_set(&link->timer, clock_mono_ms() + ASK_AGAIN_MS);
 }
 
+static const char *const peer_names[CONTROL_PEERS] = {
+    [CONTROL_PEER_STORE] = "store",
+    [CONTROL_PEER_RESOLVER] = "resolver",
+    [CONTROL_PEER_AUTH] = "auth",
+};
+
 static void on_link_lost(struct rpc_client *c)
 {
     struct child_link *link = CONTAINER_OF(c, struct child_link, client);
 
-    LOG(LOG_WARNING, "child.channel-lost",
-        LOG_C("to", link->peer == CONTROL_PEER_STORE ? "store" : "resolver"),
+    LOG(LOG_WARNING, "child.channel-lost", LOG_C("to", peer_names[link->peer]),
         LOG_INT("channel", link->number));
     ask_for_channel(link);
 }

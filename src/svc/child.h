@@ -25,6 +25,9 @@ struct control_event {
 struct service {
     const char *name;
     bool uses_resolver; /* takes CONTROL_RESOLVER_CHANNEL; others never see one */
+    /* Whom it becomes, where the server was started as root; "" and NULL: server.user. */
+    const char *(*user)(const struct settings *settings);
+    bool has_its_groups; /* those of that user; others have none */
     /* Fills the profile's paths from the settings; called once, before the sandbox. What has to be
      * read from files that the sandbox closes is read here. */
     const struct sandbox_profile *(*profile)(const struct settings *settings);
@@ -46,7 +49,7 @@ int child_run(const struct service *service);
 /* Sends a message to the master; failures only matter if the master is gone, which is noticed. */
 void child_tell_master(uint16_t type, struct str payload);
 
-/* A worker's channel to the store or to the resolver: taken from the master, asked for anew when it
+/* A worker's channel to one of the peers: taken from the master, asked for anew when it
  * is lost. Calls go through `client`; they fail with -EPIPE while there is no channel. */
 struct child_link {
     struct rpc_client client;
@@ -58,6 +61,6 @@ struct child_link {
 /* Embedded; pair: child_link_done. */
 void child_link_init(struct child_link *link, enum control_peer peer);
 void child_link_done(struct child_link *link);
-/* Takes CONTROL_STORE_CHANNEL or CONTROL_RESOLVER_CHANNEL with its descriptor. 0 or negative errno;
- * then it asks for another one by itself. */
+/* Takes CONTROL_STORE_CHANNEL or its like with the descriptor. 0 or negative errno; then it asks
+ * for another one by itself. */
 MUST_CHECK int child_link_take(struct child_link *link, struct control_event *event);

@@ -13,7 +13,8 @@ enum {
 enum control_peer {
     CONTROL_PEER_STORE = 0,
     CONTROL_PEER_RESOLVER,
-    CONTROL_PEERS, /* how many there are */
+    CONTROL_PEER_AUTH, /* runs only when the settings need it */
+    CONTROL_PEERS,     /* how many there are */
 };
 
 /* What a listening socket is for. */
@@ -31,7 +32,8 @@ enum control_message {
     CONTROL_IDENTITY,         /* u8 slot: what ids are made with */
     CONTROL_STORE_CHANNEL,    /* u32 number, + fd, to a worker: its channel to the store from now */
     CONTROL_RESOLVER_CHANNEL, /* the same to the resolver */
-    CONTROL_ADD_CHANNEL,      /* u8 role, + fd, to the store or the resolver: serve it */
+    CONTROL_AUTH_CHANNEL,     /* the same to the auth process */
+    CONTROL_ADD_CHANNEL,      /* u8 role, + fd, to one of these peers: serve it */
     CONTROL_LISTEN_RESET,     /* forget the listeners; the new ones follow */
     CONTROL_LISTEN,           /* u8 control_listener, + fd: accept connections here */
     CONTROL_TLS,              /* + fd, sealed: the child's part of svc/secrets.h from now on */

@@ -1,7 +1,7 @@
 /*
  * The access process: serves users, who have to log in. Mail submission (RFC 6409, 8314) over
  * STARTTLS and over TLS from the first byte; owns nothing but the server's certificates. No files,
- * no way out but the store's verbs for the role access.
+ * no way out but the store's verbs for the role access, and questions to the auth process.
  */
 #include "svc/access/access.h"
 
@@ -14,6 +14,7 @@
 
 static struct {
     struct reception reception;
+    struct child_link auth; /* where there is an auth process */
     struct acceptor acceptor;
 } self;
 
@@ -32,7 +33,9 @@ static void serve(struct stream *stream, const struct accepted *from)
     struct login login;
     const struct settings *settings = self.reception.policy->settings;
 
-    login_init(&login, &self.reception.store.client, &from->peer, AUTH_SEND);
+    struct login_peers peers =
+        login_peers_of(&self.reception.store.client, &self.auth.client, settings);
+    login_init(&login, &peers, &from->peer, AUTH_SEND);
     struct smtp_session_config config = {
         .is_submission = true,
         .is_secure = from->use == CONTROL_LISTENER_SUBMISSIONS,
@@ -63,6 +66,9 @@ static void on_control(struct control_event *event)
     case CONTROL_STORE_CHANNEL:
         r = child_link_take(&self.reception.store, event);
         break;
+    case CONTROL_AUTH_CHANNEL:
+        r = child_link_take(&self.auth, event);
+        break;
     case CONTROL_TLS:
         r = tls_link_take(&self.reception.tls, self.reception.policy->settings, event);
         break;
@@ -92,12 +98,14 @@ static void on_orphaned(void)
 static int start(struct settings *settings, unsigned slot)
 {
     reception_init(&self.reception, access_service.name, settings, slot);
+    child_link_init(&self.auth, CONTROL_PEER_AUTH);
     acceptor_init(&self.acceptor, serve);
     return 0;
 }
 
 static void finish(void)
 {
+    child_link_done(&self.auth);
     reception_done(&self.reception);
 }
 

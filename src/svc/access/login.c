@@ -4,19 +4,34 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/wire.h"
+#include "svc/outside_wire.h"
 
 enum {
     WAIT_MS = 30 * 1000,
     ARGS_MAX_BYTES = 4096,
     REPLY_MAX_BYTES = 64 * 1024,
     ARENA_MAX_BYTES = 64 * 1024,
+    OUTSIDE_GRACE_MS = 2000, /* beyond the time in which the auth process answers by itself */
+    WRONG_AFTER_MS = 500,    /* when it is said, if passwords are checked outside */
 };
 
-void login_init(struct login *l, struct rpc_client *store, const struct ip_addr *peer,
+struct login_peers login_peers_of(struct rpc_client *store, struct rpc_client *auth,
+                                  const struct settings *settings)
+{
+    return (struct login_peers){.store = store,
+                                .auth = auth,
+                                .has_outside = settings->auth_backend != SETTINGS_AUTH_INTERNAL,
+                                .outside_wait_ms =
+                                    settings->auth_outside_timeout + OUTSIDE_GRACE_MS};
+}
+
+void login_init(struct login *l, const struct login_peers *peers, const struct ip_addr *peer,
                 enum auth_scope service)
 {
-    *l = (struct login){.store = store, .peer = ip_rate_key(peer), .service = (uint8_t)service};
+    *l = (struct login){.peers = *peers, .peer = ip_rate_key(peer), .service = (uint8_t)service};
+    (void)ip_print(peer, l->peer_text);
     arena_init(&l->arena, ARENA_MAX_BYTES);
     buf_init(&l->reply, REPLY_MAX_BYTES);
 }
@@ -39,35 +54,54 @@ void login_done(struct login *l)
 
 unsigned login_mechanisms(const struct settings *settings)
 {
-    unsigned set = SASL_SET(SASL_PLAIN) | SASL_SET(SASL_LOGIN) | SASL_SET(SASL_SCRAM_SHA_1) |
-                   SASL_SET(SASL_SCRAM_SHA_256) | SASL_SET(SASL_SCRAM_SHA_1_PLUS) |
-                   SASL_SET(SASL_SCRAM_SHA_256_PLUS);
+    unsigned set = SASL_SET(SASL_PLAIN) | SASL_SET(SASL_LOGIN);
 
+    /* A client takes the strongest mechanism that it sees, before anybody knows who logs in: with
+     * a password that is outside, SCRAM would always fail. */
+    if (settings->auth_backend != SETTINGS_AUTH_INTERNAL)
+        return set;
+    set |= SASL_SET(SASL_SCRAM_SHA_1) | SASL_SET(SASL_SCRAM_SHA_256) |
+           SASL_SET(SASL_SCRAM_SHA_1_PLUS) | SASL_SET(SASL_SCRAM_SHA_256_PLUS);
     return settings->auth_cram_md5 ? set | SASL_SET(SASL_CRAM_MD5) : set;
 }
 
-/* Asks the store. Yields. 0 or negative errno. */
+static void wipe(struct buf *b)
+{
+    if (b->ptr != NULL)
+        explicit_bzero(b->ptr, b->cap);
+    buf_done(b);
+}
+
+/* Wipes the arguments. Yields. 0 or negative errno. */
+static int call_store(struct login *l, enum store_verb verb, struct buf *args)
+{
+    int r = buf_status(args);
+
+    forget_answer(l);
+    if (r == 0)
+        r = rpc_call(l->peers.store, (uint16_t)verb, buf_str(args), clock_mono_ms() + WAIT_MS,
+                     &l->reply);
+    wipe(args);
+    return r;
+}
+
+/* Yields. 0 or negative errno. */
 static int ask(struct login *l, enum store_verb verb, const struct auth_request *request)
 {
     struct buf args;
 
-    forget_answer(l);
     buf_init(&args, ARGS_MAX_BYTES);
+    /* All room at once: growing would leave copies behind. */
+    (void)buf_reserve(&args, ARGS_MAX_BYTES);
     auth_put_request(&args, request);
-    int r = buf_status(&args);
-    if (r == 0)
-        r = rpc_call(l->store, (uint16_t)verb, buf_str(&args), clock_mono_ms() + WAIT_MS,
-                     &l->reply);
-    if (args.ptr != NULL)
-        explicit_bzero(args.ptr, args.cap);
-    buf_done(&args);
-    return r;
+    return call_store(l, verb, &args);
 }
 
 static enum sasl_verdict to_sasl(uint8_t verdict)
 {
     switch ((enum auth_verdict)verdict) {
     case AUTH_OK:
+    case AUTH_ELSEWHERE: /* nothing stands against it so far */
         return SASL_VERDICT_OK;
     case AUTH_NEEDS_APP_PASSWORD:
         return SASL_VERDICT_NEEDS_APP_PASSWORD;
@@ -84,7 +118,7 @@ static enum sasl_verdict identify(uint8_t verdict, const struct auth_identity *w
                                   struct sasl_identity *out)
 {
     if (verdict != AUTH_OK)
-        return to_sasl(verdict);
+        return verdict == AUTH_ELSEWHERE ? SASL_VERDICT_BAD : to_sasl(verdict);
     out->account_id = (uint64_t)who->account;
     return str_copy(who->address, out->address, sizeof(out->address)) ? SASL_VERDICT_OK
                                                                       : SASL_VERDICT_TEMPORARY;
@@ -96,20 +130,147 @@ static struct auth_request request_of(const struct login *l, const struct sasl_l
         .username = login->authcid, .service = l->service, .peer = l->peer};
 }
 
+static bool read_answer(const struct login *l, struct auth_answer *out)
+{
+    struct cursor c = cursor_from(buf_str(&l->reply));
+
+    return auth_get_answer(&c, out) == 0;
+}
+
+/* --- outside --- */
+
+static void log_no_auth(const struct login *l, int status)
+{
+    LOG(LOG_WARNING, "login.not-checked", LOG_C("peer", l->peer_text), LOG_ERR(status),
+        LOG_C("why", "the auth process does not answer"),
+        LOG_C("effect", "the client is told to try again later"),
+        LOG_C("hint", "see what it says in the log; it is started again by itself"));
+}
+
+/* Asks the auth process. *out_name is the token's, in `reply`. Yields. */
+static enum outside_verdict ask_outside(struct login *l, enum outside_verb verb,
+                                        const struct outside_request *request, struct buf *reply,
+                                        struct str *out_name)
+{
+    struct outside_answer answer;
+    struct buf args;
+
+    buf_init(&args, OUTSIDE_REQUEST_MAX_BYTES);
+    (void)buf_reserve(&args, OUTSIDE_REQUEST_MAX_BYTES);
+    outside_put_request(&args, request);
+    int r = buf_status(&args);
+    if (r == 0)
+        r = rpc_call(l->peers.auth, (uint16_t)verb, buf_str(&args),
+                     clock_mono_ms() + l->peers.outside_wait_ms, reply);
+    wipe(&args);
+    if (r == 0)
+        r = outside_get_answer(buf_str(reply), &answer);
+    if (r < 0) {
+        log_no_auth(l, r);
+        return OUTSIDE_TEMPORARY;
+    }
+    *out_name = answer.name;
+    return (enum outside_verdict)answer.verdict;
+}
+
+/* Tells the store what was said outside, or asks whether to ask. Yields. */
+static enum sasl_verdict call_outside_verb(struct login *l, const struct auth_outside *outside,
+                                           struct auth_answer *out)
+{
+    struct buf args;
+
+    buf_init(&args, ARGS_MAX_BYTES);
+    (void)buf_reserve(&args, ARGS_MAX_BYTES);
+    auth_put_outside(&args, outside);
+    if (call_store(l, STORE_AUTH_OUTSIDE, &args) < 0 || !read_answer(l, out))
+        return SASL_VERDICT_TEMPORARY;
+    return to_sasl(out->verdict);
+}
+
+/* Who it is by what was said outside. Yields. */
+static enum sasl_verdict conclude(struct login *l, struct auth_outside *outside,
+                                  enum outside_verdict said, struct sasl_identity *out_identity)
+{
+    struct auth_answer answer;
+
+    if (said == OUTSIDE_TEMPORARY)
+        return SASL_VERDICT_TEMPORARY;
+    outside->outcome = said == OUTSIDE_RIGHT ? AUTH_OUTSIDE_RIGHT : AUTH_OUTSIDE_WRONG;
+    enum sasl_verdict verdict = call_outside_verb(l, outside, &answer);
+    return verdict == SASL_VERDICT_OK ? identify(answer.verdict, &answer.who, out_identity)
+                                      : verdict;
+}
+
+/* The password of an account, or of nobody's, by the name that the store has given. Yields. */
+static enum sasl_verdict check_outside(struct login *l, const struct auth_request *request,
+                                       struct str name, struct sasl_identity *out_identity)
+{
+    CLEANUP(buf_done) struct buf kept_name, reply;
+    struct auth_outside outside = {.kind = AUTH_OUTSIDE_PASSWORD, .login = *request};
+    struct str ignored;
+
+    buf_init(&kept_name, OUTSIDE_NAME_MAX_BYTES);
+    buf_init(&reply, OUTSIDE_ANSWER_MAX_BYTES);
+    buf_put_str(&kept_name, name);
+    struct outside_request question = {
+        .name = buf_str(&kept_name), .secret = request->password, .peer = str_from_c(l->peer_text)};
+    enum outside_verdict said = ask_outside(l, OUTSIDE_PASSWORD, &question, &reply, &ignored);
+    return conclude(l, &outside, said, out_identity);
+}
+
+/* Yields. */
+static enum sasl_verdict find_password_verdict(struct login *l, const struct auth_request *request,
+                                               struct sasl_identity *out_identity)
+{
+    struct auth_answer answer;
+
+    if (ask(l, STORE_AUTH_PASSWORD, request) < 0 || !read_answer(l, &answer))
+        return SASL_VERDICT_TEMPORARY;
+    if (answer.verdict == AUTH_ELSEWHERE)
+        return check_outside(l, request, answer.who.address, out_identity);
+    return identify(answer.verdict, &answer.who, out_identity);
+}
+
+/* --- what the mechanisms ask --- */
+
 static enum sasl_verdict check_password(void *ctx, const struct sasl_login *login,
                                         struct str password, struct sasl_identity *out_identity)
 {
     struct login *l = ctx;
     struct auth_request request = request_of(l, login);
-    struct auth_answer answer;
+    int64_t began_ms = clock_mono_ms();
 
     request.password = password;
-    if (ask(l, STORE_AUTH_PASSWORD, &request) < 0)
+    enum sasl_verdict verdict = find_password_verdict(l, &request, out_identity);
+    /* Who is where, and who is nowhere, takes the same time. */
+    if (verdict == SASL_VERDICT_BAD && l->peers.has_outside &&
+        fiber_sleep_until(began_ms + WRONG_AFTER_MS) < 0)
         return SASL_VERDICT_TEMPORARY;
-    struct cursor c = cursor_from(buf_str(&l->reply));
-    if (auth_get_answer(&c, &answer) < 0)
-        return SASL_VERDICT_TEMPORARY;
-    return identify(answer.verdict, &answer.who, out_identity);
+    return verdict;
+}
+
+/* The account is the token's; login->authzid, which the client claims, is compared with it by the
+ * mechanism. Yields. */
+static enum sasl_verdict check_token(void *ctx, const struct sasl_login *login, struct str token,
+                                     struct sasl_identity *out_identity)
+{
+    CLEANUP(buf_done) struct buf reply;
+    struct login *l = ctx;
+    struct auth_outside outside = {.kind = AUTH_OUTSIDE_TOKEN, .login = request_of(l, login)};
+    struct outside_request question = {
+        .name = login->authzid, .secret = token, .peer = str_from_c(l->peer_text)};
+    struct auth_answer answer;
+    struct str name;
+
+    outside.login.username = login->authzid;
+    enum sasl_verdict verdict = call_outside_verb(l, &outside, &answer);
+    if (verdict != SASL_VERDICT_OK || answer.verdict != AUTH_ELSEWHERE)
+        return verdict;
+    buf_init(&reply, OUTSIDE_ANSWER_MAX_BYTES);
+    enum outside_verdict said = ask_outside(l, OUTSIDE_TOKEN, &question, &reply, &name);
+    if (said == OUTSIDE_RIGHT)
+        outside.login.username = name;
+    return conclude(l, &outside, said, out_identity);
 }
 
 /* Fills in the keys with this index. False when they are none that could be used. */
@@ -189,7 +350,7 @@ static void tell(struct login *l, const struct sasl_login *login, struct auth_no
     buf_init(&args, ARGS_MAX_BYTES);
     auth_put_note(&args, note);
     if (buf_status(&args) == 0)
-        (void)!rpc_post(l->store, STORE_AUTH_NOTE, buf_str(&args));
+        (void)!rpc_post(l->peers.store, STORE_AUTH_NOTE, buf_str(&args));
     buf_done(&args);
 }
 
@@ -223,6 +384,7 @@ static enum sasl_verdict note_failure(void *ctx, const struct sasl_login *login)
 
 const struct sasl_backend login_backend = {
     .check_password = check_password,
+    .check_token = check_token,
     .get_scram_keys = get_scram_keys,
     .next_scram_keys = next_scram_keys,
     .get_cram_secret = get_cram_secret,

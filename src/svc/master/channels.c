@@ -13,11 +13,24 @@
 static const uint16_t channel_messages[CONTROL_PEERS] = {
     [CONTROL_PEER_STORE] = CONTROL_STORE_CHANNEL,
     [CONTROL_PEER_RESOLVER] = CONTROL_RESOLVER_CHANNEL,
+    [CONTROL_PEER_AUTH] = CONTROL_AUTH_CHANNEL,
 };
+
+static bool is_running(enum control_peer peer)
+{
+    return master.peers[peer] != NULL && master.peers[peer]->pid != 0;
+}
 
 static bool uses_peer(const struct child_process *child, enum control_peer peer)
 {
-    return peer == CONTROL_PEER_STORE ? child->kind->role != 0 : child->kind->asks_resolver;
+    switch (peer) {
+    case CONTROL_PEER_STORE:
+        return child->kind->role != 0;
+    case CONTROL_PEER_RESOLVER:
+        return child->kind->asks_resolver;
+    default:
+        return child->kind->asks_auth;
+    }
 }
 
 /* Both ends of a fresh channel: one to the peer, one to the worker. */
@@ -36,8 +49,7 @@ static void connect_channel(struct child_channel *channel)
         LOG(LOG_ERROR, "master.no-channel", LOG_ERR(r));
         return;
     }
-    child_send(&master.children[channel->peer], CONTROL_ADD_CHANNEL, str_from_mem(&role, 1),
-               fds[0]);
+    child_send(master.peers[channel->peer], CONTROL_ADD_CHANNEL, str_from_mem(&role, 1), fds[0]);
     buf_init(&number, 4);
     buf_put_u32(&number, channel->number);
     child_send(worker, channel_messages[channel->peer], buf_str(&number), fds[1]);
@@ -49,7 +61,7 @@ static void connect_channel(struct child_channel *channel)
 /* Only if both run; whoever is missing brings the channel along when it starts. */
 static void try_connect(struct child_process *worker, enum control_peer peer)
 {
-    if (worker->pid != 0 && master.children[peer].pid != 0 && uses_peer(worker, peer))
+    if (worker->pid != 0 && is_running(peer) && uses_peer(worker, peer))
         connect_channel(&worker->channels[peer]);
 }
 
@@ -70,7 +82,7 @@ void channels_init(struct child_process *child)
 void channels_connect(struct child_process *child)
 {
     for (unsigned peer = 0; peer < CONTROL_PEERS; peer++) {
-        if (child != &master.children[peer]) {
+        if (child != master.peers[peer]) {
             try_connect(child, peer);
             continue;
         }
@@ -84,7 +96,7 @@ void channels_connect(struct child_process *child)
  * bounds the loop of a worker that is cut off again and again. */
 void channels_note_loss(struct child_process *worker, enum control_peer peer, uint32_t number)
 {
-    if (peer >= CONTROL_PEERS || !uses_peer(worker, peer) || master.children[peer].pid == 0)
+    if (peer >= CONTROL_PEERS || !uses_peer(worker, peer) || !is_running(peer))
         return;
     struct child_channel *channel = &worker->channels[peer];
     bool is_old =
@@ -92,7 +104,7 @@ void channels_note_loss(struct child_process *worker, enum control_peer peer, ui
     if (is_old || channel->timer.heap_at != 0)
         return;
     LOG(LOG_WARNING, "master.channel-lost", LOG_C("child", worker->kind->service),
-        LOG_INT("child_pid", worker->pid), LOG_C("to", master.children[peer].kind->service),
+        LOG_INT("child_pid", worker->pid), LOG_C("to", master.peers[peer]->kind->service),
         LOG_INT("channel", number));
     loop_timer_set(&channel->timer, clock_mono_ms() + RECONNECT_MS);
 }

@@ -1,6 +1,6 @@
 /*
- * Channels between workers and those whom they ask, the peers: the store and the resolver. The
- * master makes both ends and gives them away.
+ * Channels between workers and those whom they ask, the peers: the store, the resolver and the auth
+ * process. The master makes both ends and gives them away.
  */
 #pragma once
 

@@ -13,7 +13,7 @@
 #include "svc/master/kinds.h"
 
 enum {
-    CHILDREN_MAX = 32, /* slots are ids' */
+    CHILDREN_MAX = 33, /* as many as there are slots */
     RESTART_FIRST_MS = 50,
     RESTART_MAX_MS = 10000,
     RECONNECT_MS = 100,       /* between a worker's loss of its channel and the next one */

@@ -50,7 +50,7 @@ static void greet_child(struct child_process *child)
 
     child_send(child, CONTROL_SETTINGS, buf_str(&master.encoded_settings), -1);
     child_send(child, CONTROL_IDENTITY, str_from_mem(&slot, 1), -1);
-    if (child == &master.children[CONTROL_PEER_STORE])
+    if (child == master.peers[CONTROL_PEER_STORE])
         send_listener(child, CONTROL_LISTENER_ADMIN, master.control_fd);
     /* Before there is anybody to serve or to call. */
     keys_send(child);
@@ -88,7 +88,7 @@ static void on_child_message(struct child_process *child, uint16_t type, struct 
         announce_ready();
         break;
     case CONTROL_RELOAD:
-        if (child == &master.children[CONTROL_PEER_STORE])
+        if (child == master.peers[CONTROL_PEER_STORE])
             reload_run(cursor_u64(&c));
         break;
     case CONTROL_CHANNEL_LOST: {
@@ -156,6 +156,8 @@ static void add_child(const struct child_kind *kind, unsigned slot)
                                     .slot = slot,
                                     .control = {.fd = -1},
                                     .restart_timer = {.on_fire = on_restart}};
+    if (kind->is_peer)
+        master.peers[kind->peer] = child;
     channels_init(child);
 }
 

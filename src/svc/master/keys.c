@@ -196,7 +196,7 @@ void keys_send(struct child_process *child)
 {
     if (child->pid == 0)
         return;
-    if (child == &master.children[CONTROL_PEER_STORE])
+    if (child == master.peers[CONTROL_PEER_STORE])
         send_reports(child);
     if (child->kind->secrets != 0)
         send_secrets(child);
@@ -235,7 +235,7 @@ static void on_look(struct loop_timer *t)
     if ((news & KEYRING_HAS_NEWS) != 0)
         send_to(~0U);
     if ((news & (KEYRING_HAS_NEWS | KEYRING_HAS_PROBLEM)) != 0)
-        keys_send(&master.children[CONTROL_PEER_STORE]);
+        keys_send(master.peers[CONTROL_PEER_STORE]);
     loop_timer_set(t, clock_mono_ms() + pause_ms);
 }
 

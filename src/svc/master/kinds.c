@@ -10,6 +10,7 @@ enum {
     SLOT_OUTBOUND = 26,
     SLOT_PICKUP = 27,
     SLOT_ACCESS = 28, /* up to 4: server.access_workers */
+    SLOT_AUTH = 32,   /* beyond those of ids, because it makes none */
 };
 
 static int one(const struct settings *settings)
@@ -28,17 +29,36 @@ static int count_access(const struct settings *settings)
     return settings->server_access_workers;
 }
 
+/* Only where something is checked outside. */
+static int count_auth(const struct settings *settings)
+{
+    return settings->auth_backend != SETTINGS_AUTH_INTERNAL;
+}
+
 static int count_pickup(const struct settings *settings)
 {
     return settings->submit_spool_dir[0] != '\0';
 }
 
 static const struct child_kind kinds[] = {
-    {.service = "store", .stage = CHILD_STAGE_STORE, .first_slot = SLOT_STORE, .count = one},
+    {.service = "store",
+     .is_peer = true,
+     .peer = CONTROL_PEER_STORE,
+     .stage = CHILD_STAGE_STORE,
+     .first_slot = SLOT_STORE,
+     .count = one},
     {.service = "resolver",
-     .stage = CHILD_STAGE_RESOLVER,
+     .is_peer = true,
+     .peer = CONTROL_PEER_RESOLVER,
+     .stage = CHILD_STAGE_HELPERS,
      .first_slot = SLOT_RESOLVER,
      .count = one},
+    {.service = "auth",
+     .is_peer = true,
+     .peer = CONTROL_PEER_AUTH,
+     .stage = CHILD_STAGE_HELPERS,
+     .first_slot = SLOT_AUTH,
+     .count = count_auth},
     {.service = "inbound",
      .role = RPC_ROLE_INBOUND,
      .asks_resolver = true,
@@ -48,6 +68,7 @@ static const struct child_kind kinds[] = {
      .count = count_inbound},
     {.service = "access",
      .role = RPC_ROLE_ACCESS,
+     .asks_auth = true,
      .listeners =
          LISTENER_BIT(CONTROL_LISTENER_SUBMISSION) | LISTENER_BIT(CONTROL_LISTENER_SUBMISSIONS),
      .secrets = SECRETS_IDENTITIES | SECRETS_CLIENT_CA,

@@ -13,7 +13,7 @@
 /* Who ends before whom: the later outlive all who need them. */
 enum child_stage {
     CHILD_STAGE_WORKERS,
-    CHILD_STAGE_RESOLVER,
+    CHILD_STAGE_HELPERS, /* the resolver and the auth process */
     CHILD_STAGE_STORE,
     CHILD_STAGES, /* how many there are */
 };
@@ -24,13 +24,16 @@ struct child_kind {
     const char *service; /* "store", "inbound", ...: a struct service of that name */
     enum rpc_role role;  /* towards the store; 0: it has no channel to the store */
     bool asks_resolver;  /* has a channel to the resolver */
-    uint32_t listeners;  /* whose sockets it gets: LISTENER_BIT of each control_listener */
-    unsigned secrets;    /* which parts of svc/secrets.h it gets */
+    bool asks_auth;      /* has a channel to the auth process, where there is one */
+    bool is_peer;        /* the one that others have channels to, as: */
+    enum control_peer peer;
+    uint32_t listeners; /* whose sockets it gets: LISTENER_BIT of each control_listener */
+    unsigned secrets;   /* which parts of svc/secrets.h it gets */
     enum child_stage stage;
     /* Slots make ids unique; each kind has its own range, so that no setting moves another's. */
     unsigned first_slot;
     int (*count)(const struct settings *settings);
 };
 
-/* The rows of CONTROL_PEER_STORE and CONTROL_PEER_RESOLVER come first, in that order, one each. */
+/* In the order in which they are started; peers, of which there is one or none, come first. */
 const struct child_kind *child_kinds(size_t *out_count);

@@ -31,6 +31,11 @@ static const char *find_unchangeable(const struct settings *new)
         {"resolver.trust_anchor_file",
          strcmp(old->resolver_trust_anchor_file, new->resolver_trust_anchor_file) != 0},
         {"submit.spool_dir", strcmp(old->submit_spool_dir, new->submit_spool_dir) != 0},
+        {"auth.backend", old->auth_backend != new->auth_backend},
+        {"auth.outside_threads", old->auth_outside_threads != new->auth_outside_threads},
+        {"auth.outside_user", strcmp(old->auth_outside_user, new->auth_outside_user) != 0},
+        {"auth.outside_paths",
+         !settings_list_is_equal(&old->auth_outside_paths, &new->auth_outside_paths)},
         {"store.reader_threads", old->store_reader_threads != new->store_reader_threads},
         {"store.segment_size", old->store_segment_size != new->store_segment_size},
     };
@@ -120,7 +125,7 @@ void reload_run(uint64_t token)
         buf_put_u64(&answer, token);
         buf_put_u16(&answer, (uint16_t)-r);
         buf_put_lp(&answer, str_sub(buf_str(&text), 0, FDPASS_MAX_BYTES / 4));
-        child_send(&master.children[CONTROL_PEER_STORE], CONTROL_RELOAD_DONE, buf_str(&answer), -1);
+        child_send(master.peers[CONTROL_PEER_STORE], CONTROL_RELOAD_DONE, buf_str(&answer), -1);
         buf_done(&answer);
     }
     buf_done(&text);

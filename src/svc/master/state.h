@@ -25,9 +25,10 @@ struct master {
     struct keyring *keyring;
     int control_fd;
     int lock_fd;
-    struct child_process children[CHILDREN_MAX]; /* the peers first: index is enum control_peer */
+    struct child_process children[CHILDREN_MAX];
     size_t child_count;
-    char *buffer; /* FDPASS_MAX_BYTES */
+    struct child_process *peers[CONTROL_PEERS]; /* of these; NULL: the settings need none */
+    char *buffer;                               /* FDPASS_MAX_BYTES */
     bool is_stopping;
     bool was_ready;
 };

@@ -10,7 +10,7 @@
 
 enum {
     STOP_GRACE_MS = 10000, /* beyond the drain, before workers are killed */
-    RESOLVER_STOP_MS = 10000,
+    HELPERS_STOP_MS = 10000,
     STORE_STOP_MS = 60000,
 };
 
@@ -58,7 +58,7 @@ static int64_t stage_ms(enum child_stage stage)
 {
     if (stage == CHILD_STAGE_WORKERS)
         return master.settings->server_drain_timeout + STOP_GRACE_MS;
-    return stage == CHILD_STAGE_RESOLVER ? RESOLVER_STOP_MS : STORE_STOP_MS;
+    return stage == CHILD_STAGE_HELPERS ? HELPERS_STOP_MS : STORE_STOP_MS;
 }
 
 static void begin_stage(enum child_stage stage)

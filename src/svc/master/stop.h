@@ -1,5 +1,5 @@
 /*
- * Stopping in stages: workers, the resolver, the store; each is told to finish, given time, then
+ * Stopping in stages: workers, their helpers, the store; each is told to finish, given time, then
  * killed, so that whoever is asked outlives those who ask.
  */
 #pragma once

@@ -211,21 +211,12 @@ static void warn_about_anchors(const struct settings *settings)
         LOG_C("hint", "install dns-root-data, or set resolver.trust_anchor_file"));
 }
 
-static bool is_same_list(const struct settings_list *a, const struct settings_list *b)
-{
-    bool is_same = a->count == b->count;
-
-    for (size_t i = 0; is_same && i < a->count; i++)
-        is_same = strcmp(a->items[i], b->items[i]) == 0;
-    return is_same;
-}
-
 /* A new context begins with an empty cache, which is not for nothing. */
 static bool is_same(const struct settings *a, const struct settings *b)
 {
-    return is_same_list(&a->resolver_forwarders, &b->resolver_forwarders) &&
-           is_same_list(&a->resolver_stub_zones, &b->resolver_stub_zones) &&
-           is_same_list(&a->resolver_local_records, &b->resolver_local_records) &&
+    return settings_list_is_equal(&a->resolver_forwarders, &b->resolver_forwarders) &&
+           settings_list_is_equal(&a->resolver_stub_zones, &b->resolver_stub_zones) &&
+           settings_list_is_equal(&a->resolver_local_records, &b->resolver_local_records) &&
            a->resolver_cache_size == b->resolver_cache_size &&
            a->resolver_timeout == b->resolver_timeout;
 }

@@ -69,6 +69,13 @@ enum settings_pam_user {
     SETTINGS_PAM_USER_ADDRESS,
 };
 
+/* How tokens that somebody else gave are checked. */
+enum settings_oauth {
+    SETTINGS_OAUTH_OFF,
+    SETTINGS_OAUTH_KEYS,          /* by their issuer's signature */
+    SETTINGS_OAUTH_INTROSPECTION, /* by asking their issuer */
+};
+
 enum settings_via {
     SETTINGS_VIA_MX,
     SETTINGS_VIA_HOSTS,
@@ -234,6 +241,21 @@ struct settings {
     char *auth_pam_service;
     int auth_pam_user;  /* enum settings_pam_user */
     char *auth_pam_dir; /* "": the system's */
+    int auth_oauth;          /* enum settings_oauth; all of this is about tokens */
+    char *auth_oauth_issuer; /* as tokens name it; "": any */
+    char *auth_oauth_keys_url;
+    char *auth_oauth_keys_file; /* read by the master alone, as is the secret */
+    char *auth_oauth_introspection_url;
+    char *auth_oauth_client_id;
+    char *auth_oauth_client_secret_file;
+    struct settings_list auth_oauth_audience;
+    char *auth_oauth_scope;         /* words, all of them needed; "": none */
+    char *auth_oauth_account_claim; /* "": the usual ones */
+    char *auth_oauth_discovery_url; /* "": as the issuer has it */
+    int64_t auth_oauth_leeway;      /* ms, as those below */
+    int64_t auth_oauth_timeout;
+    int64_t auth_oauth_cache; /* 0: each token is asked for each time */
+    bool auth_oauth_http_on_loopback;
 
     char *submit_spool_dir; /* "": off */
     struct settings_list submit_trusted_users;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "conf/url.h"
 #include "conf/value.h"
 
 enum { PAUSE_MIN_MS = 1000, PAUSE_MAX_MS = 7 * 86400 * 1000 };
@@ -116,6 +117,25 @@ static bool is_sender(struct str s)
     return value_parse_sender(s, &parsed) == 0;
 }
 
+static bool is_optional_url(struct str s)
+{
+    struct url parsed;
+
+    return s.len == 0 || url_parse(s, &parsed) == 0;
+}
+
+/* Words with one blank between them (RFC 6749 section 3.3). */
+static bool is_scope(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        bool is_blank = c == ' ' && i > 0 && i + 1 < s.len && s.ptr[i - 1] != ' ';
+        if (!is_blank && (c <= ' ' || c > '~' || c == '"' || c == '\\'))
+            return false;
+    }
+    return true;
+}
+
 static bool is_host(struct str s)
 {
     struct value_host parsed;
@@ -215,3 +235,9 @@ const struct setting_form form_sender_pattern = {
 const struct setting_form form_section_label = {
     .is_valid = value_is_section_label,
     .description = "1 to 64 letters, digits, dots, hyphens and underscores"};
+const struct setting_form form_optional_url = {
+    .is_valid = is_optional_url,
+    .description = "an address such as https://id.example.org/path, or \"\" for none"};
+const struct setting_form form_scope = {
+    .is_valid = is_scope,
+    .description = "words with one blank between them, such as \"mail openid\", or \"\" for none"};

@@ -31,3 +31,5 @@ extern const struct setting_form form_domain_pattern;
 extern const struct setting_form form_host_pattern;
 extern const struct setting_form form_sender_pattern;
 extern const struct setting_form form_section_label;
+extern const struct setting_form form_optional_url;
+extern const struct setting_form form_scope;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "conf/settings_form.h"
+#include "conf/url.h"
 #include "conf/value.h"
 
 enum {
@@ -30,6 +31,7 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const check_senders[] = {"nothing", "envelope", "header", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const oauth_checks[] = {"off", "keys", "introspection", NULL};
 static const char *const bare_newlines[] = {"refuse", "normalise", NULL};
 
 static const char *const backends[] = {"internal", "pam", NULL};
@@ -451,6 +453,68 @@ static const struct setting table[] = {
     {FIELD(auth, pam_dir), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
      .help = "Another folder than /etc/pam.d in which the file of the PAM service is."},
+    {FIELD(auth, oauth), .type = SETTING_ENUM, .text_default = "off",
+     .choices = oauth_checks, .min = SETTINGS_OAUTH_OFF, .max = SETTINGS_OAUTH_INTROSPECTION,
+     .help = "Whether users may log in by a token of an identity provider (OAUTHBEARER, XOAUTH2), "
+             "and how it is checked. keys: the token is a JWT, and the keys that its issuer "
+             "publishes show that it is genuine; one that the issuer has called back is good until "
+             "its end. introspection: the provider is asked about each token (RFC 7662). The "
+             "account of the token has to exist here."},
+    {FIELD(auth, oauth_issuer), .type = SETTING_STRING, .form = &form_printable,
+     .text_default = "", .min = 0, .max = URL_MAX_CHARS,
+     .help = "The issuer of the tokens, letter by letter as they name it (iss)."},
+    {FIELD(auth, oauth_audience), .type = SETTING_LIST, .form = &form_printable,
+     .text_default = "", .min = 0, .max = 16,
+     .help = "For whom tokens must be made out (aud): one of these. It keeps tokens that users "
+             "gave to another service from being used here. With introspection it may be empty, if "
+             "the provider tells this server of its own tokens only."},
+    {FIELD(auth, oauth_scope), .type = SETTING_STRING, .form = &form_scope,
+     .text_default = "", .min = 0, .max = 200,
+     .help = "Words that must all be in the scope of a token; clients that bring a bad one are "
+             "told them. If empty, the scope does not matter."},
+    {FIELD(auth, oauth_account_claim), .type = SETTING_STRING, .form = &form_printable,
+     .text_default = "", .min = 0, .max = 100,
+     .help = "What in a token names the account: its address, an alias of it, or its local part in "
+             "the first domain. If empty, the first of email, preferred_username, username and sub "
+             "that is a mail address. An email that the provider has not verified is refused. "
+             "Users must not be able to choose the value themselves."},
+    {FIELD(auth, oauth_keys_url), .type = SETTING_STRING, .form = &form_optional_url,
+     .text_default = "", .min = 0, .max = URL_MAX_CHARS,
+     .help = "Where the keys of the issuer are (a JWKS). If empty, auth.oauth_keys_file, and "
+             "without that what the issuer says below /.well-known/openid-configuration."},
+    {FIELD(auth, oauth_keys_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "A file with the keys of the issuer (a JWKS), in place of fetching them."},
+    {FIELD(auth, oauth_introspection_url), .type = SETTING_STRING, .form = &form_optional_url,
+     .text_default = "", .min = 0, .max = URL_MAX_CHARS,
+     .help = "Where the provider is asked about tokens, with auth.oauth = introspection."},
+    {FIELD(auth, oauth_client_id), .type = SETTING_STRING, .form = &form_printable,
+     .text_default = "", .min = 0, .max = 200,
+     .help = "The name by which this server is known to the provider that it asks."},
+    {FIELD(auth, oauth_client_secret_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "A file with the secret that goes with it, in the first line; readable by nobody "
+             "else."},
+    {FIELD(auth, oauth_discovery_url), .type = SETTING_STRING, .form = &form_optional_url,
+     .text_default = "", .min = 0, .max = URL_MAX_CHARS,
+     .help = "Where clients that bring no good token are told to look (RFC 7628). If empty, "
+             "/.well-known/openid-configuration of the issuer."},
+    {FIELD(auth, oauth_leeway), .type = SETTING_DURATION, .text_default = "1min",
+     .min = 0, .max = 10 * MINUTE_MS,
+     .help = "By how much the clocks of the issuer and of this machine may differ."},
+    {FIELD(auth, oauth_timeout), .type = SETTING_DURATION, .text_default = "5s",
+     .min = SECOND_MS, .max = 15 * SECOND_MS,
+     .help = "How long the provider may take for an answer. Then the login fails for now, and "
+             "nobody is blamed for it."},
+    {FIELD(auth, oauth_cache), .type = SETTING_DURATION, .text_default = "1min",
+     .min = 0, .max = HOUR_MS,
+     .help = "How long a token that the provider has called good is not asked for again; if the "
+             "provider calls it back, that is noticed after this time. Only a keyed hash is "
+             "remembered, in memory."},
+    {FIELD(auth, oauth_http_on_loopback), .type = SETTING_BOOL, .text_default = "no",
+     .min = 0, .max = 1,
+     .help = "Whether the addresses above may begin with http if the host is an address of this "
+             "machine, such as 127.0.0.1. All others must begin with https."},
 
     {FIELD(submit, spool_dir), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "/var/spool/hikyaku", .min = 0, .max = 1024,
@@ -538,6 +602,58 @@ static bool lacks_certificate(const struct settings *s)
     return s->listen_submissions.count > 0 && s->certificate_count == 0;
 }
 
+static bool lacks_issuer(const struct settings *s)
+{
+    return s->auth_oauth == SETTINGS_OAUTH_KEYS && s->auth_oauth_issuer[0] == '\0';
+}
+
+static bool lacks_audience(const struct settings *s)
+{
+    return s->auth_oauth == SETTINGS_OAUTH_KEYS && s->auth_oauth_audience.count == 0;
+}
+
+static bool has_two_kinds_of_keys(const struct settings *s)
+{
+    return s->auth_oauth_keys_file[0] != '\0' && s->auth_oauth_keys_url[0] != '\0';
+}
+
+static bool lacks_introspection(const struct settings *s)
+{
+    return s->auth_oauth == SETTINGS_OAUTH_INTROSPECTION &&
+           s->auth_oauth_introspection_url[0] == '\0';
+}
+
+static bool lacks_client(const struct settings *s)
+{
+    return s->auth_oauth == SETTINGS_OAUTH_INTROSPECTION &&
+           (s->auth_oauth_client_id[0] == '\0' || s->auth_oauth_client_secret_file[0] == '\0');
+}
+
+static bool is_unsafe(const struct settings *s, const char *url)
+{
+    return url[0] != '\0' && !url_is_safe(str_from_c(url), s->auth_oauth_http_on_loopback);
+}
+
+/* The issuer is a name, and only sometimes an address. */
+static bool has_unsafe_discovery(const struct settings *s)
+{
+    return s->auth_oauth == SETTINGS_OAUTH_KEYS && s->auth_oauth_keys_file[0] == '\0' &&
+           s->auth_oauth_keys_url[0] == '\0' && is_unsafe(s, s->auth_oauth_issuer);
+}
+
+static bool has_unsafe_keys(const struct settings *s)
+{
+    return is_unsafe(s, s->auth_oauth_keys_url);
+}
+
+static bool has_unsafe_introspection(const struct settings *s)
+{
+    return is_unsafe(s, s->auth_oauth_introspection_url);
+}
+
+#define HTTPS_TEXT                                                                                 \
+    "what is told over http can be forged: write https, or auth.oauth_http_on_loopback = yes for " \
+    "an address of this machine"
 #define ONE_PORT_TEXT "one port cannot be both; remove it from one of the two"
 
 static const struct setting_conflict conflicts[] = {
@@ -547,6 +663,21 @@ static const struct setting_conflict conflicts[] = {
     {"listen.submissions", NULL, lacks_certificate,
      "there is no certificate to encrypt with; write certificate \"NAME\" { folder = "
      "\"/etc/letsencrypt/live/NAME\" }"},
+    {"auth.oauth_issuer", "auth.oauth", lacks_issuer,
+     "tokens of anybody would be taken; write the issuer, as tokens name it"},
+    {"auth.oauth_audience", "auth.oauth", lacks_audience,
+     "tokens for any other service would be taken; write the name that tokens for this one have in "
+     "aud"},
+    {"auth.oauth_keys_file", "auth.oauth_keys_url", has_two_kinds_of_keys,
+     "keys come from one of the two; remove the other"},
+    {"auth.oauth_introspection_url", "auth.oauth", lacks_introspection,
+     "there is nobody to ask; write the address"},
+    {"auth.oauth_client_id", "auth.oauth", lacks_client,
+     "providers tell about tokens only to those they know; write auth.oauth_client_id and "
+     "auth.oauth_client_secret_file"},
+    {"auth.oauth_issuer", NULL, has_unsafe_discovery, HTTPS_TEXT},
+    {"auth.oauth_keys_url", NULL, has_unsafe_keys, HTTPS_TEXT},
+    {"auth.oauth_introspection_url", NULL, has_unsafe_introspection, HTTPS_TEXT},
     {"smtp.max_connections_per_address", "smtp.max_connections", has_unreachable_connections,
      "one address cannot have more connections than all together; lower the first or raise the "
      "second"},

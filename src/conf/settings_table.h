@@ -17,7 +17,7 @@
 #include "conf/settings.h"
 
 enum {
-    SETTING_MAX_ROWS = 128,
+    SETTING_MAX_ROWS = 160,
     SETTING_KIND_MAX_ROWS = 16,
     SETTING_TEXT_MAX_BYTES = 4096, /* longest string or list item of any row */
 };

@@ -394,6 +394,40 @@ static void impossible_combinations_name_both(void **state)
         "\"/etc/letsencrypt/live/NAME\" }\n");
 }
 
+#define OAUTH_TEXT                                                                                 \
+    "what is told over http can be forged: write https, or auth.oauth_http_on_loopback = yes for " \
+    "an address of this machine\n"
+
+static void tokens_are_not_taken_from_anybody_for_anything(void **state)
+{
+    (void)state;
+    assert_errors(
+        HOST "auth.oauth = keys\nauth.oauth_audience = mail\n",
+        "hikyaku.conf:2: \"auth.oauth_issuer\" is \"\" and \"auth.oauth\" is keys: tokens "
+        "of anybody would be taken; write the issuer, as tokens name it\n");
+    assert_errors(
+        HOST "auth.oauth = keys\nauth.oauth_issuer = \"https://id.example.jp\"\n",
+        "hikyaku.conf:2: \"auth.oauth_audience\" is [] and \"auth.oauth\" is keys: tokens "
+        "for any other service would be taken; write the name that tokens for this one "
+        "have in aud\n");
+    assert_errors(HOST "auth { oauth = keys\noauth_issuer = \"http://127.0.0.1\"\n"
+                       "oauth_audience = mail }\n",
+                  "hikyaku.conf:3: \"auth.oauth_issuer\" is \"http://127.0.0.1\": " OAUTH_TEXT);
+    assert_errors(HOST "auth { oauth_keys_url = \"http://id.example.jp/keys\"\n"
+                       "oauth_http_on_loopback = yes }\n",
+                  "hikyaku.conf:2: \"auth.oauth_keys_url\" is "
+                  "\"http://id.example.jp/keys\": " OAUTH_TEXT);
+    assert_errors(HOST "auth { oauth = introspection\noauth_client_id = mail\n"
+                       "oauth_introspection_url = \"https://id.example.jp/ask\" }\n",
+                  "hikyaku.conf:3: \"auth.oauth_client_id\" is \"mail\" and \"auth.oauth\" is "
+                  "introspection: providers tell about tokens only to those they know; write "
+                  "auth.oauth_client_id and auth.oauth_client_secret_file\n");
+    assert_errors(HOST "auth { oauth_introspection_url = \"https://a:b@id.example.jp/\" }\n",
+                  "hikyaku.conf:2: \"auth.oauth_introspection_url\" is "
+                  "\"https://a:b@id.example.jp/\", which cannot be used; write an address such as "
+                  "https://id.example.org/path, or \"\" for none\n");
+}
+
 static void the_hostname_must_be_set(void **state)
 {
     (void)state;
@@ -772,6 +806,7 @@ int main(void)
         TEST(strings_and_lists_are_checked_item_by_item),
         TEST(settings_are_given_once),
         TEST(impossible_combinations_name_both),
+        TEST(tokens_are_not_taken_from_anybody_for_anything),
         TEST(the_hostname_must_be_set),
         TEST(mistakes_of_syntax_have_their_line),
         TEST(included_files_count_as_if_written_there),

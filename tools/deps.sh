@@ -28,6 +28,7 @@ build    libjansson-dev      --json output
 build    libarchive-dev      backup files
 build    libdeflate-dev      checksums of stored bodies (CRC-32)
 build    libssl-dev          digests of SCRAM and of imported hashes (libcrypto)
+build    libcurl4-openssl-dev  asking identity providers about tokens
 build    libcrypt-dev        verifying imported password hashes
 build    liboath-dev         one-time codes
 build    libqrencode-dev     QR codes in the terminal and as PNG

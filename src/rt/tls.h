@@ -57,6 +57,9 @@ struct tls_server_config {
     enum tls_version min_version;
     struct str
         client_ca_pem; /* not empty: clients are asked for a certificate, and may have none */
+    /* Not empty: what these lists (CRL) have of them is not trusted, nor is a certificate whose
+     * authority has no list here that is of now. */
+    struct str client_crl_pem;
 };
 
 /* A context for accepting, from identities that it keeps references to. Several identities for one
@@ -64,6 +67,8 @@ struct tls_server_config {
  * -EINVAL: *out_error says why. */
 MUST_CHECK int tls_server_new(const struct tls_server_config *config, struct tls_server **out,
                               struct tls_text *out_error);
+/* Whether there are lists in the text that can be read. 0, or -EINVAL and *out_error. */
+MUST_CHECK int tls_crl_check(struct str pem, struct tls_text *out_error);
 /* New keys for tickets, for handshakes from now on. */
 void tls_server_set_ticket_keys(struct tls_server *server, const struct tls_ticket_keys *keys);
 /* Contexts are counted, and connections count: a replaced one goes with the last of them. NULL is
@@ -109,7 +114,7 @@ enum tls_trust {
     TLS_TRUST_VERIFIED,
     TLS_TRUST_UNKNOWN_ISSUER,
     TLS_TRUST_SELF_SIGNED,
-    TLS_TRUST_EXPIRED, /* or not yet valid */
+    TLS_TRUST_EXPIRED, /* or not yet valid; also when that has come since the handshake */
     TLS_TRUST_OTHER_NAME,
     TLS_TRUST_BAD, /* anything else */
 };
@@ -127,7 +132,9 @@ struct tls_info {
     struct str verified_name; /* by the client: whom the certificate is for */
     struct str subject;       /* of the peer's certificate; empty: it showed none */
     struct str issuer;
-    struct str emails; /* its addresses, separated by blanks */
+    /* The mail addresses of its alternative names, separated by blanks; if there is none, those of
+     * its subject (RFC 5280 section 4.1.2.6: the old way). */
+    struct str emails;
     uint8_t peer_sha256[TLS_SHA256_BYTES];
 };
 

@@ -234,14 +234,19 @@ static void set_tickets(struct tls_server *server, const struct tls_ticket_keys 
     (void)SSL_CTX_set_session_ticket_cb(server->ctx, on_ticket_made, on_ticket_read, server);
 }
 
-/* A session is good only under the same demands (the library compares this). */
+/* A session is good only under the same demands (the library compares this): a certificate that was
+ * called back does not live on in a ticket. */
 static void set_session_context(SSL_CTX *ctx, const struct tls_server_config *config)
 {
     unsigned char sha256[TLS_SHA256_BYTES];
     unsigned len = 0;
 
-    ASSERT(EVP_Digest(config->client_ca_pem.ptr != NULL ? config->client_ca_pem.ptr : "",
-                      config->client_ca_pem.len, sha256, &len, EVP_sha256(), NULL) == 1);
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    ASSERT(digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1);
+    ASSERT(EVP_DigestUpdate(digest, config->client_ca_pem.ptr, config->client_ca_pem.len) == 1 &&
+           EVP_DigestUpdate(digest, config->client_crl_pem.ptr, config->client_crl_pem.len) == 1 &&
+           EVP_DigestFinal_ex(digest, sha256, &len) == 1);
+    EVP_MD_CTX_free(digest);
     ASSERT(SSL_CTX_set_session_id_context(ctx, sha256, MIN(len, SSL_MAX_SID_CTX_LENGTH)) == 1);
 }
 
@@ -269,13 +274,19 @@ static int accept_any(int is_fine, X509_STORE_CTX *store)
     return 1;
 }
 
-static int ask_for_client_certificates(SSL_CTX *ctx, struct str ca_pem, struct tls_text *out_error)
+static int ask_for_client_certificates(SSL_CTX *ctx, const struct tls_server_config *config,
+                                       struct tls_text *out_error)
 {
-    if (ca_pem.len == 0)
+    if (config->client_ca_pem.len == 0)
         return 0;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, accept_any);
-    int r = tls_pem_read_certificates(ca_pem, CA_MAX_COUNT, trust_and_tell, ctx, out_error);
-    return r < 0 ? r : 0;
+    int r = tls_pem_read_certificates(config->client_ca_pem, CA_MAX_COUNT, trust_and_tell, ctx,
+                                      out_error);
+    if (r < 0 || config->client_crl_pem.len == 0)
+        return MIN(r, 0);
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    (void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+    return MIN(tls_crl_add(store, config->client_crl_pem, out_error), 0);
 }
 
 static int use_identities(struct tls_server *server, struct tls_text *out_error)
@@ -305,7 +316,7 @@ int tls_server_new(const struct tls_server_config *config, struct tls_server **o
     (void)SSL_CTX_set_app_data(server->ctx, server);
     set_tickets(server, config->ticket_keys);
     set_session_context(server->ctx, config);
-    int r = ask_for_client_certificates(server->ctx, config->client_ca_pem, out_error);
+    int r = ask_for_client_certificates(server->ctx, config, out_error);
     if (r == 0)
         r = use_identities(server, out_error);
     if (r < 0) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "rt/tls_internal.h"
 
@@ -18,30 +19,56 @@ static bool is_address_char(char c)
     return c > ' ' && c <= '~';
 }
 
-/* Of the subject's alternative names only (RFC 5280 section 4.1.2.6). */
-static char *email_text(const X509 *certificate)
+/* What holds a character that is in no address is left out, or it could be taken for another. */
+static void add_email(const ASN1_STRING *value, struct buf *text)
+{
+    struct str email = str_from_mem(ASN1_STRING_get0_data(value), ASN1_STRING_length(value));
+    struct cursor c = cursor_from(email);
+    size_t before = text->len;
+
+    if (email.len == 0 || cursor_take_while(&c, is_address_char).len < email.len)
+        return;
+    if (before > 0)
+        buf_put_char(text, ' ');
+    buf_put_str(text, email);
+    if (buf_status(text) < 0)
+        buf_cut(text, before);
+}
+
+/* True when there are mail addresses, good or bad. */
+static bool add_alternative_names(const X509 *certificate, struct buf *text)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
-    struct buf text;
+    bool has_any = false;
 
-    buf_init(&text, EMAILS_MAX_BYTES);
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         int type;
         const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
         if (type != GEN_EMAIL)
             continue;
-        struct str email = str_from_mem(ASN1_STRING_get0_data(value), ASN1_STRING_length(value));
-        struct cursor c = cursor_from(email);
-        if (email.len == 0 || cursor_take_while(&c, is_address_char).len < email.len)
-            continue;
-        size_t before = text.len;
-        if (before > 0)
-            buf_put_char(&text, ' ');
-        buf_put_str(&text, email);
-        if (buf_status(&text) < 0)
-            buf_cut(&text, before);
+        has_any = true;
+        add_email(value, text);
     }
     GENERAL_NAMES_free(names);
+    return has_any;
+}
+
+static void add_subject_emails(const X509 *certificate, struct buf *text)
+{
+    const X509_NAME *subject = X509_get_subject_name(certificate);
+
+    for (int i = X509_NAME_get_index_by_NID(subject, NID_pkcs9_emailAddress, -1); i >= 0;
+         i = X509_NAME_get_index_by_NID(subject, NID_pkcs9_emailAddress, i))
+        add_email(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, i)), text);
+}
+
+static char *email_text(const X509 *certificate)
+{
+    struct buf text;
+
+    buf_init(&text, EMAILS_MAX_BYTES);
+    if (!add_alternative_names(certificate, &text))
+        add_subject_emails(certificate, &text);
     char *copy = str_dup(buf_str(&text));
     buf_done(&text);
     return copy;
@@ -58,6 +85,7 @@ struct tls_peer *tls_peer_new(const SSL *ssl)
     peer->subject = tls_name_text(X509_get_subject_name(certificate));
     peer->issuer = tls_name_text(X509_get_issuer_name(certificate));
     peer->emails = email_text(certificate);
+    peer->not_after_ms = tls_time_ms(X509_get0_notAfter(certificate));
     ASSERT(X509_digest(certificate, EVP_sha256(), peer->sha256, &len) == 1);
     ERR_clear_error();
     return peer;
@@ -112,6 +140,11 @@ static void add_peer(struct tls_info *info, const struct tls *t)
     info->trust_text = X509_verify_cert_error_string(result);
     if (t->peer == NULL)
         return;
+    /* A connection, and the ticket that it may have begun with, can outlive a certificate. */
+    if (info->trust == TLS_TRUST_VERIFIED && clock_real_ms() > t->peer->not_after_ms) {
+        info->trust = TLS_TRUST_EXPIRED;
+        info->trust_text = X509_verify_cert_error_string(X509_V_ERR_CERT_HAS_EXPIRED);
+    }
     info->subject = str_from_c(t->peer->subject);
     info->issuer = str_from_c(t->peer->issuer);
     info->emails = str_from_c(t->peer->emails);

@@ -45,6 +45,7 @@ struct tls_peer {
     char *subject;
     char *issuer;
     char *emails;
+    int64_t not_after_ms;
     uint8_t sha256[TLS_SHA256_BYTES];
 };
 
@@ -84,6 +85,9 @@ int64_t tls_time_ms(const ASN1_TIME *time);
 MUST_CHECK int tls_pem_read_certificates(struct str pem, int max_count,
                                          void (*take)(void *arg, X509 *certificate), void *arg,
                                          struct tls_text *out_error);
+
+/* Adds the lists of a PEM text. How many, or -EINVAL with *out_error. */
+MUST_CHECK int tls_crl_add(X509_STORE *store, struct str pem, struct tls_text *out_error);
 
 /* The certificates that this connection may use, by the name that the client asked for. */
 void tls_server_offer(struct tls_server *server, SSL *ssl, struct str name);

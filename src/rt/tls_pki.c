@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-enum { DAY_S = 86400, VERSION_3 = 2 };
+enum { DAY_S = 86400, VERSION_3 = 2, VERSION_2 = 1 /* of lists */ };
 
 static EVP_PKEY *make_key(const char *kind)
 {
@@ -71,6 +71,9 @@ struct pki *pki_make(const struct pki_spec *spec)
     set_dates(certificate, spec);
     ASSERT(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)spec->name,
                                       -1, -1, 0) == 1);
+    if (spec->email != NULL)
+        ASSERT(X509_NAME_add_entry_by_txt(name, "emailAddress", MBSTRING_ASC,
+                                          (const unsigned char *)spec->email, -1, -1, 0) == 1);
     ASSERT(X509_set_issuer_name(certificate, X509_get_subject_name(issuer)) == 1);
     ASSERT(X509_set_pubkey(certificate, pki->key) == 1);
     if (spec->is_ca)
@@ -86,6 +89,38 @@ struct pki *pki_make(const struct pki_spec *spec)
     ASSERT(PEM_write_bio_PrivateKey(bio, pki->key, NULL, NULL, 0, NULL, NULL) == 1);
     pki->key_pem = take_text(bio);
     return pki;
+}
+
+static void call_back(X509_CRL *crl, const struct pki *revoked)
+{
+    X509_REVOKED *entry = X509_REVOKED_new();
+    ASN1_TIME *at = X509_gmtime_adj(NULL, -DAY_S);
+
+    ASSERT(entry != NULL && at != NULL);
+    ASSERT(X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked->certificate)) == 1);
+    ASSERT(X509_REVOKED_set_revocationDate(entry, at) == 1 &&
+           X509_CRL_add0_revoked(crl, entry) == 1);
+    ASN1_TIME_free(at);
+}
+
+char *pki_crl(const struct pki *authority, const struct pki *revoked, int to_days)
+{
+    X509_CRL *crl = X509_CRL_new();
+    ASN1_TIME *from = X509_gmtime_adj(NULL, -2 * DAY_S),
+              *to = X509_gmtime_adj(NULL, (long)to_days * DAY_S);
+
+    ASSERT(crl != NULL && X509_CRL_set_version(crl, VERSION_2) == 1);
+    ASSERT(X509_CRL_set_issuer_name(crl, X509_get_subject_name(authority->certificate)) == 1);
+    ASSERT(X509_CRL_set1_lastUpdate(crl, from) == 1 && X509_CRL_set1_nextUpdate(crl, to) == 1);
+    if (revoked != NULL)
+        call_back(crl, revoked);
+    ASSERT(X509_CRL_sign(crl, authority->key, EVP_sha256()) > 0);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(to);
+    BIO *bio = BIO_new(BIO_s_mem());
+    ASSERT(PEM_write_bio_X509_CRL(bio, crl) == 1);
+    X509_CRL_free(crl);
+    return take_text(bio);
 }
 
 void pki_free(struct pki *pki)

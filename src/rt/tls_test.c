@@ -333,6 +333,149 @@ static void clients_may_show_certificates(void **state)
     }
 }
 
+static struct tls_server *make_strict_server(const char *ca, const char *crl)
+{
+    struct tls_server_config config = {.identities = &ids[MX],
+                                       .identity_count = 1,
+                                       .ticket_keys = &keys,
+                                       .client_ca_pem = str_from_c(ca),
+                                       .client_crl_pem = str_from_c(crl)};
+    struct tls_server *server;
+    struct tls_text error;
+
+    if (tls_server_new(&config, &server, &error) < 0)
+        fail_msg("tls_server_new: %s", error.text);
+    return server;
+}
+
+static void certificates_that_were_called_back_are_not_trusted(void **state)
+{
+    CLEANUP(cleanup_free) char *none = pki_crl(pki[SUB], NULL, 1);
+    CLEANUP(cleanup_free) char *taro = pki_crl(pki[SUB], pki[TARO], 1);
+    CLEANUP(cleanup_free) char *old = pki_crl(pki[SUB], NULL, -1);
+    CLEANUP(cleanup_free) char *of_other = pki_crl(pki[ROOT], NULL, 1);
+    CLEANUP(cleanup_free) char *both = xasprintf("%s%s", of_other, taro);
+    const struct {
+        const char *crl;
+        enum tls_trust trust;
+        const char *text;
+    } table[] = {
+        {NULL, TLS_TRUST_VERIFIED, "ok"},
+        {none, TLS_TRUST_VERIFIED, "ok"},
+        {taro, TLS_TRUST_BAD, "certificate revoked"},
+        {both, TLS_TRUST_BAD, "certificate revoked"},
+        {old, TLS_TRUST_BAD, "CRL has expired"},
+        {of_other, TLS_TRUST_BAD, "unable to get certificate CRL"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(table) * 2; i++) {
+        size_t row = i / 2;
+        struct tls_pair p = {.server_context =
+                                 make_strict_server(pki[ROOT]->certificate_pem, table[row].crl),
+                             .client_context = make_client(TARO),
+                             .params = {.host = "mx.example.jp"}};
+        if (i % 2 == 1)
+            SSL_CTX_set_max_proto_version(p.client_context->ctx, TLS1_2_VERSION);
+        for (int again = 0; again < 2; again++) {
+            meet(&p);
+            assert_int_equal(p.accepted, 0);
+            assert_int_equal(at_server.info.is_resumed, again);
+            assert_int_equal(at_server.info.trust, table[row].trust);
+            assert_string_equal(at_server.info.trust_text, table[row].text);
+        }
+        tls_server_unref(p.server_context);
+        tls_client_unref(p.client_context);
+    }
+}
+
+/* A ticket remembers that the certificate was good: with another list it is not taken. */
+static void a_ticket_does_not_outlive_the_list(void **state)
+{
+    CLEANUP(cleanup_free) char *none = pki_crl(pki[SUB], NULL, 1);
+    CLEANUP(cleanup_free) char *taro = pki_crl(pki[SUB], pki[TARO], 1);
+    struct tls_pair p = {.client_context = make_client(TARO), .params = {.host = "mx.example.jp"}};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        p.server_context = make_strict_server(pki[ROOT]->certificate_pem, i < 2 ? none : taro);
+        meet(&p);
+        assert_int_equal(p.accepted, 0);
+        assert_int_equal(at_server.info.is_resumed, i == 1);
+        assert_int_equal(at_server.info.trust, i < 2 ? TLS_TRUST_VERIFIED : TLS_TRUST_BAD);
+        tls_server_unref(p.server_context);
+    }
+    tls_client_unref(p.client_context);
+}
+
+static void lists_that_are_none_are_refused(void **state)
+{
+    CLEANUP(cleanup_free) char *crl = pki_crl(pki[SUB], NULL, 1);
+    CLEANUP(cleanup_free) char *half = str_dup(str_sub(str_from_c(crl), 0, 100));
+    struct tls_text error;
+
+    (void)state;
+    assert_int_equal(tls_crl_check(str_from_c(crl), &error), 0);
+    assert_int_not_equal(tls_crl_check(STR(""), &error), 0);
+    assert_string_equal(error.text, "there is no list in PEM form (-----BEGIN X509 CRL-----)");
+    assert_int_not_equal(tls_crl_check(str_from_c(pki[SUB]->certificate_pem), &error), 0);
+    assert_int_not_equal(tls_crl_check(str_from_c(half), &error), 0);
+    assert_string_equal(error.text, "a list in it cannot be read");
+}
+
+static void a_certificate_may_expire_while_the_connection_lasts(void **state)
+{
+    char path[] = "/tmp/hikyaku-tls-clock-XXXXXX";
+    struct tls_pair p = {.server_context = make_strict_server(pki[ROOT]->certificate_pem, NULL),
+                         .client_context = make_client(TARO),
+                         .params = {.host = "mx.example.jp"}};
+    CLEANUP(cleanup_close) int fd = mkstemp(path);
+
+    (void)state;
+    assert_int_equal(clock_use_file(path), 0);
+    meet(&p);
+    assert_int_equal(at_server.info.trust, TLS_TRUST_VERIFIED);
+    clock_advance_ms(2 * 24 * 3600 * 1000); /* it is good for a day */
+    meet(&p);
+    assert_int_equal(at_server.info.trust, TLS_TRUST_EXPIRED);
+    assert_string_equal(at_server.info.trust_text, "certificate has expired");
+    clock_advance_ms(-2 * 24 * 3600 * 1000);
+    assert_int_equal(unlink(path), 0);
+    tls_server_unref(p.server_context);
+    tls_client_unref(p.client_context);
+}
+
+static void addresses_are_alternative_names_or_else_in_the_subject(void **state)
+{
+    static const struct {
+        const char *email, *san, *emails;
+    } table[] = {
+        {"old@example.jp", NULL, "old@example.jp"},
+        {"old@example.jp", "DNS:a.example", "old@example.jp"},
+        {"old@example.jp", "email:new@example.jp", "new@example.jp"},
+        {"two words@example.jp", NULL, ""},
+        {NULL, "DNS:a.example", ""},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct pki *one = pki_make(&(struct pki_spec){
+            .name = "one", .email = table[i].email, .san = table[i].san, .issuer = pki[SUB]});
+        struct tls_identity *before = ids[TARO];
+        ids[TARO] = pki_identity(one, pki[SUB]);
+        struct tls_pair p = {.server_context = make_strict_server(pki[ROOT]->certificate_pem, NULL),
+                             .client_context = make_client(TARO),
+                             .params = {.host = "mx.example.jp"}};
+        meet(&p);
+        assert_string_equal(at_server.emails, table[i].emails);
+        tls_server_unref(p.server_context);
+        tls_client_unref(p.client_context);
+        tls_identity_unref(ids[TARO]);
+        ids[TARO] = before;
+        pki_free(one);
+    }
+}
+
 /* Another worker: a context of its own, the same ticket keys. */
 static void sessions_are_resumed_by_all_who_share_ticket_keys(void **state)
 {
@@ -564,6 +707,11 @@ int main(void)
         cmocka_unit_test(who_is_not_the_one_is_refused_or_named),
         cmocka_unit_test(a_refused_server_is_told_why),
         cmocka_unit_test(clients_may_show_certificates),
+        cmocka_unit_test(certificates_that_were_called_back_are_not_trusted),
+        cmocka_unit_test(a_ticket_does_not_outlive_the_list),
+        cmocka_unit_test(lists_that_are_none_are_refused),
+        cmocka_unit_test(a_certificate_may_expire_while_the_connection_lasts),
+        cmocka_unit_test(addresses_are_alternative_names_or_else_in_the_subject),
         cmocka_unit_test(sessions_are_resumed_by_all_who_share_ticket_keys),
         cmocka_unit_test(sessions_are_not_resumed_where_they_do_not_belong),
         cmocka_unit_test(an_unverified_session_does_not_pass_for_a_verified_one),

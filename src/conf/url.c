@@ -52,3 +52,14 @@ bool url_is_safe(struct str text, bool may_http)
         return false;
     return url.is_https || (may_http && url.is_loopback);
 }
+
+void url_put_discovery(struct str issuer, struct buf *out)
+{
+    struct url url;
+    bool has_slash = str_has_suffix_nocase(issuer, STR("/"));
+
+    if (url_parse(issuer, &url) < 0)
+        return;
+    buf_put_str(out, has_slash ? str_sub(issuer, 0, issuer.len - 1) : issuer);
+    buf_put_c(out, "/.well-known/openid-configuration");
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -22,3 +23,6 @@ MUST_CHECK int url_parse(struct str text, struct url *out);
 /* Whether a secret may be sent there, or the answer believed: https; with may_http also http, but
  * only on this machine, by number, so that no name server has a say. */
 bool url_is_safe(struct str text, bool may_http);
+/* Appends where an identity provider publishes its configuration (OpenID Connect Discovery section
+ * 4); nothing if its name is no such address. */
+void url_put_discovery(struct str issuer, struct buf *out);

@@ -75,12 +75,31 @@ static void http_is_for_this_machine_alone(void **state)
     assert_false(url_is_safe(STR("gopher://127.0.0.1/"), true));
 }
 
+static void providers_publish_below_their_name(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, URL_MAX_CHARS);
+    url_put_discovery(STR("https://id.example.jp/realms/mail"), &out);
+    assert_string_equal(buf_c_str(&out),
+                        "https://id.example.jp/realms/mail/.well-known/openid-configuration");
+    buf_reset(&out);
+    url_put_discovery(STR("https://id.example.jp/"), &out);
+    assert_string_equal(buf_c_str(&out), "https://id.example.jp/.well-known/openid-configuration");
+    buf_reset(&out);
+    url_put_discovery(STR("accounts.example"), &out);
+    assert_int_equal(out.len, 0);
+    buf_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_ones_are_taken_apart),
         cmocka_unit_test(bad_ones_are_refused),
         cmocka_unit_test(http_is_for_this_machine_alone),
+        cmocka_unit_test(providers_publish_below_their_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

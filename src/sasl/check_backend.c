@@ -203,7 +203,7 @@ struct sasl_offer check_offer_full(void)
     return (struct sasl_offer){.enabled = CHECK_ALL_MECHANISMS,
                                .is_encrypted = true,
                                .bindings = check_bindings_full(),
-                               .certificate_name = STR("taro.cert"),
+                               .certificate_names = STR("taro.cert hanako.cert"),
                                .oauth_scope = STR("mail"),
                                .oauth_discovery = STR("https://id.example.jp/oidc")};
 }

@@ -41,6 +41,7 @@ static const char *const REASONS[] = {
     [SASL_REASON_INITIAL_RESPONSE] = "initial-response",
     [SASL_REASON_ENCODING] = "encoding",
     [SASL_REASON_MALFORMED] = "malformed",
+    [SASL_REASON_CERTIFICATE] = "certificate",
     [SASL_REASON_TOO_LONG] = "too-long",
     [SASL_REASON_CANCELLED] = "cancelled",
 };
@@ -57,9 +58,13 @@ static bool is_possible(const struct sasl_offer *offer, enum sasl_mechanism mech
 
     if ((offer->enabled & SASL_SET(mechanism)) == 0)
         return false;
-    if ((traits & SASL_TRAIT_BINDING) != 0 && !sasl_bindings_are_there(&offer->bindings))
-        return false;
-    return mechanism != SASL_EXTERNAL || offer->certificate_name.len > 0;
+    return (traits & SASL_TRAIT_BINDING) == 0 || sasl_bindings_are_there(&offer->bindings);
+}
+
+/* EXTERNAL is not offered without a certificate, but who tries it hears what is missing. */
+static bool lacks_certificate(const struct sasl_offer *offer, enum sasl_mechanism mechanism)
+{
+    return mechanism == SASL_EXTERNAL && offer->certificate_names.len == 0;
 }
 
 static bool is_safe(const struct sasl_offer *offer, enum sasl_mechanism mechanism)
@@ -73,7 +78,7 @@ unsigned sasl_offer_mechanisms(const struct sasl_offer *offer)
     unsigned set = 0;
 
     for (unsigned i = 0; i < SASL_MECHANISM_COUNT; i++) {
-        if (is_possible(offer, i) && is_safe(offer, i))
+        if (is_possible(offer, i) && is_safe(offer, i) && !lacks_certificate(offer, i))
             set |= SASL_SET(i);
     }
     return set;
@@ -249,6 +254,8 @@ enum sasl_outcome sasl_server_start(struct sasl_server *s, struct str mechanism,
         return sasl_server_fail(s, SASL_REASON_MECHANISM);
     if (!is_safe(&s->offer, s->mechanism))
         return sasl_server_fail(s, SASL_REASON_ENCRYPTION);
+    if (lacks_certificate(&s->offer, s->mechanism))
+        return sasl_server_fail(s, SASL_REASON_CERTIFICATE);
     s->mech = MECHS[s->mechanism];
     if (s->mech->begin != NULL)
         s->mech->begin(s);

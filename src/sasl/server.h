@@ -27,9 +27,9 @@ struct sasl_offer {
     bool is_encrypted; /* TLS is on */
     bool may_plaintext_unencrypted;
     struct sasl_bindings bindings;
-    struct str certificate_name; /* of a verified client certificate; empty: none */
-    struct str oauth_scope;      /* told after a bad token (RFC 7628 section 3.2.2); empty: not */
-    struct str oauth_discovery;  /* likewise: the URL of the provider's configuration */
+    struct str certificate_names; /* of a verified client certificate, blanks between them */
+    struct str oauth_scope;       /* told after a bad token (RFC 7628 section 3.2.2); empty: not */
+    struct str oauth_discovery;   /* likewise: the URL of the provider's configuration */
 };
 
 enum sasl_outcome {
@@ -53,6 +53,7 @@ enum sasl_reason {
     SASL_REASON_INITIAL_RESPONSE,   /* 501 5.7.0: the server begins */
     SASL_REASON_ENCODING,           /* 501 5.5.2: no base64 */
     SASL_REASON_MALFORMED,          /* 501 5.5.2: not what the mechanism says */
+    SASL_REASON_CERTIFICATE,        /* 535 5.7.8: none was shown, or it is not trusted */
     SASL_REASON_TOO_LONG,           /* 500 5.5.6 */
     SASL_REASON_CANCELLED,          /* 501 5.7.0: the client said "*" */
 };

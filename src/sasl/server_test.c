@@ -183,6 +183,9 @@ static const struct dialogue EXTERNAL[] = {
     {"EXTERNAL", NULL, {"raw:"}, {""}, OK(1)},
     {"EXTERNAL", "taro@example.jp", OK(1)},
     {"EXTERNAL", "office@example.jp", OK(100)},
+    {"EXTERNAL", "TARO.cert", OK(1)},
+    {"EXTERNAL", "hanako.cert", FAILS(NEEDS_APP_PASSWORD)}, /* another name of the certificate */
+    {"EXTERNAL", "hanako", FAILS(AUTHZID)},
     {"EXTERNAL", "jiro@example.jp", FAILS(AUTHZID)},
     {"EXTERNAL", "ta|ro", FAILS(MALFORMED)},
     {"EXTERNAL", "t\xe9ro", FAILS(MALFORMED)},
@@ -454,7 +457,7 @@ static void offers_keep_the_rules(void **state)
         if (table[i].has_no_binding)
             offer.bindings = (struct sasl_bindings){.data = {STR_NONE}};
         if (table[i].has_no_certificate)
-            offer.certificate_name = STR_NONE;
+            offer.certificate_names = STR_NONE;
         buf_init(&names, 1000);
         sasl_mechanisms_put(sasl_offer_mechanisms(&offer), &names);
         assert_string_equal(buf_c_str(&names), table[i].names);
@@ -475,7 +478,7 @@ static void rules_hold_for_who_does_not_look(void **state)
         {"XOAUTH2", SASL_REASON_ENCRYPTION},
         {"OAUTHBEARER", SASL_REASON_ENCRYPTION},
         {"CRAM-MD5", SASL_REASON_MECHANISM},
-        {"EXTERNAL", SASL_REASON_MECHANISM},
+        {"EXTERNAL", SASL_REASON_CERTIFICATE},
         {"SCRAM-SHA-256-PLUS", SASL_REASON_MECHANISM},
         {"DIGEST-MD5", SASL_REASON_MECHANISM},
         {"ANONYMOUS", SASL_REASON_MECHANISM},

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "conf/url.h"
 #include "rt/tls.h"
 #include "sasl/server.h"
 #include "smtp/auth.h"
@@ -43,6 +44,8 @@ static const struct {
     {SASL_REASON_INITIAL_RESPONSE, 501, "5.7.0", "That mechanism takes no initial response"},
     {SASL_REASON_ENCODING, 501, "5.5.2", "That is not base64"},
     {SASL_REASON_MALFORMED, 501, "5.5.2", "That is not what the mechanism asks for"},
+    {SASL_REASON_CERTIFICATE, 535, "5.7.8",
+     "EXTERNAL needs a client certificate, and this connection has shown none"},
     {SASL_REASON_TOO_LONG, 500, "5.5.6", "The line is too long"},
     {SASL_REASON_CANCELLED, 501, "5.7.0", "Cancelled"},
 };
@@ -56,17 +59,60 @@ static struct reply explain(enum sasl_reason reason)
     return reply_of(535, "5.7.8", "The login has failed");
 }
 
+/* What was wrong with a certificate that EXTERNAL cannot use. */
+static struct reply explain_certificate(struct smtp_session *s)
+{
+    struct tls_info info = tls_info(s->stream);
+
+    if (!s->is_secure || info.trust == TLS_TRUST_NONE)
+        return explain(SASL_REASON_CERTIFICATE);
+    if (info.trust != TLS_TRUST_VERIFIED)
+        return reply_printf(&s->command_arena, 535, "5.7.8",
+                            "The certificate that was shown cannot be used: %s", info.trust_text);
+    return reply_of(535, "5.7.8", "The certificate that was shown has no mail address in it");
+}
+
+static struct reply explain_failure(struct smtp_session *s, enum sasl_reason reason,
+                                    enum sasl_mechanism mechanism)
+{
+    if (reason == SASL_REASON_CERTIFICATE)
+        return explain_certificate(s);
+    if (reason == SASL_REASON_CREDENTIALS && mechanism == SASL_EXTERNAL)
+        return reply_of(535, "5.7.8", "The certificate that was shown opens no account here");
+    bool is_token = mechanism == SASL_OAUTHBEARER || mechanism == SASL_XOAUTH2;
+    if (reason == SASL_REASON_CREDENTIALS && is_token)
+        return reply_of(535, "5.7.8", "The token opens no account here; get a new one");
+    return explain(reason);
+}
+
 /* --- what is offered --- */
+
+static struct str discovery_url(struct smtp_session *s)
+{
+    const struct settings *settings = s->policy->settings;
+    CLEANUP(buf_done) struct buf url;
+
+    if (settings->auth_oauth_discovery_url[0] != '\0')
+        return str_from_c(settings->auth_oauth_discovery_url);
+    buf_init(&url, 2 * URL_MAX_CHARS);
+    url_put_discovery(str_from_c(settings->auth_oauth_issuer), &url);
+    return arena_str(&s->command_arena, buf_str(&url));
+}
 
 static struct sasl_offer make_offer(const struct smtp_session *s)
 {
+    const struct settings *settings = s->policy->settings;
     bool is_near = ip_is_loopback(&s->peer);
+    struct tls_info tls = tls_info(s->stream);
+    bool is_trusted = s->is_secure && tls.trust == TLS_TRUST_VERIFIED;
 
-    return (struct sasl_offer){.enabled = s->auth.enabled,
-                               .is_encrypted = s->is_secure,
-                               .may_plaintext_unencrypted =
-                                   is_near &&
-                                   s->policy->settings->submission_plaintext_on_loopback};
+    return (struct sasl_offer){
+        .enabled = s->auth.enabled,
+        .is_encrypted = s->is_secure,
+        .may_plaintext_unencrypted = is_near && settings->submission_plaintext_on_loopback,
+        .certificate_names = is_trusted ? tls.emails : STR_NONE,
+        .oauth_scope = str_from_c(settings->auth_oauth_scope),
+    };
 }
 
 /* What both ends of this TLS connection know. */
@@ -86,10 +132,10 @@ static void bind_channel(const struct smtp_session *s, struct dialogue *d, struc
 void smtp_auth_put_mechanisms(const struct smtp_session *s, struct buf *out)
 {
     struct dialogue d = {.sasl = NULL};
-    struct sasl_offer offer = make_offer(s);
 
     if (s->auth.backend == NULL)
         return;
+    struct sasl_offer offer = make_offer(s);
     bind_channel(s, &d, &offer);
     sasl_mechanisms_put(sasl_offer_mechanisms(&offer), out);
 }
@@ -162,7 +208,7 @@ static struct reply authenticate(struct smtp_session *s, struct dialogue *d, str
         return reply_of(454, "4.7.0", "Logins cannot be checked now; try again later");
     default:
         log_failure(s, d);
-        return explain(sasl_server_reason(d->sasl));
+        return explain_failure(s, sasl_server_reason(d->sasl), sasl_server_mechanism(d->sasl));
     }
 }
 
@@ -194,6 +240,7 @@ struct reply smtp_cmd_auth(struct smtp_session *s, struct str args)
     initial = initial.ptr != NULL ? arena_str(&s->command_arena, initial) : initial;
     struct dialogue *d = xcalloc(1, sizeof(*d));
     struct sasl_offer offer = make_offer(s);
+    offer.oauth_discovery = discovery_url(s);
     bind_channel(s, d, &offer);
     buf_init(&d->challenge, SASL_CHALLENGE_MAX_BYTES);
     d->sasl = sasl_server_new(&offer, s->auth.backend, s->auth.ctx);

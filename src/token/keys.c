@@ -13,8 +13,6 @@
 #include "token/json.h"
 #include "token/jwk.h"
 
-static const char discovery_path[] = "/.well-known/openid-configuration";
-
 /* A set, as long as somebody looks at it. */
 struct held {
     unsigned users;
@@ -95,20 +93,16 @@ static int get(struct keys *k, const char *url, int64_t deadline_ms, struct buf 
     return fetch(k->fetcher, &request, body, why);
 }
 
-static struct str without_final_slash(struct str url)
-{
-    return str_has_suffix_nocase(url, STR("/")) ? str_sub(url, 0, url.len - 1) : url;
-}
-
 /* The URL of the keys, in the issuer's own words; the caller frees. NULL: see why. */
 static char *discover(struct keys *k, int64_t deadline_ms, struct buf *body,
                       char why[FETCH_WHY_BYTES])
 {
     struct str issuer = str_from_c(k->settings->auth_oauth_issuer);
-    struct str base = without_final_slash(issuer);
-    CLEANUP(cleanup_free) char *url = xasprintf("%.*s%s", STR_ARG(base), discovery_path);
+    CLEANUP(buf_done) struct buf url;
 
-    if (get(k, url, deadline_ms, body, why) < 0)
+    buf_init(&url, URL_MAX_CHARS);
+    url_put_discovery(issuer, &url);
+    if (get(k, buf_c_str(&url), deadline_ms, body, why) < 0)
         return NULL;
     CLEANUP(token_json_free) json_t *told = token_json_load(buf_str(body));
     struct str keys_url = token_json_str(told, "jwks_uri");

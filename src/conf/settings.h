@@ -149,7 +149,8 @@ struct settings {
 
     int tls_min_version;      /* enum settings_tls_version */
     char *tls_client_ca_file; /* "": no client is asked for a certificate */
-    char *tls_ca_file;        /* "": no server can be verified */
+    char *tls_client_crl_file;
+    char *tls_ca_file; /* "": no server can be verified */
 
     int log_level;  /* enum log_level */
     int log_format; /* enum log_format */

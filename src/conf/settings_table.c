@@ -113,8 +113,19 @@ static const struct setting table[] = {
     {FIELD(tls, client_ca_file), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
      .help = "A file (PEM) with the authorities that sign the certificates of users, who may then "
-             "log in with these instead of a password (SASL EXTERNAL). If empty, none is asked "
+             "log in with these instead of a password (SASL EXTERNAL). The account is that of the "
+             "mail address in the certificate (of several, the first, or the one that the program "
+             "names), and it has to be the account's own address: name no authority that gives "
+             "out certificates to strangers. A certificate is not a password: it is enough also "
+             "where a second factor is on. One that is expired, called back or of another "
+             "authority ends no connection, but nobody can log in with it. If empty, none is asked "
              "for."},
+    {FIELD(tls, client_crl_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "A file (PEM) with the lists of certificates that these authorities have called back "
+             "(CRL), one of each authority that signs users. It is read again when it changes. A "
+             "list that has passed its time lets nobody in: renew it before. If empty, no "
+             "certificate counts as called back."},
     {FIELD(tls, ca_file), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "/etc/ssl/certs/ca-certificates.crt", .min = 0, .max = PATH_MAX_CHARS,
      .help = "A file (PEM) with the authorities that are trusted to sign the certificates of other "
@@ -602,6 +613,11 @@ static bool lacks_certificate(const struct settings *s)
     return s->listen_submissions.count > 0 && s->certificate_count == 0;
 }
 
+static bool has_lists_of_nobody(const struct settings *s)
+{
+    return s->tls_client_crl_file[0] != '\0' && s->tls_client_ca_file[0] == '\0';
+}
+
 static bool lacks_issuer(const struct settings *s)
 {
     return s->auth_oauth == SETTINGS_OAUTH_KEYS && s->auth_oauth_issuer[0] == '\0';
@@ -663,6 +679,8 @@ static const struct setting_conflict conflicts[] = {
     {"listen.submissions", NULL, lacks_certificate,
      "there is no certificate to encrypt with; write certificate \"NAME\" { folder = "
      "\"/etc/letsencrypt/live/NAME\" }"},
+    {"tls.client_crl_file", "tls.client_ca_file", has_lists_of_nobody,
+     "no certificates are asked for; name the authorities, or remove the lists"},
     {"auth.oauth_issuer", "auth.oauth", lacks_issuer,
      "tokens of anybody would be taken; write the issuer, as tokens name it"},
     {"auth.oauth_audience", "auth.oauth", lacks_audience,

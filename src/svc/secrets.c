@@ -34,6 +34,12 @@ static void encode_credentials(const struct secrets *s, struct buf *out)
     }
 }
 
+static void encode_pair(struct str first, struct str second, struct buf *out)
+{
+    buf_put_lp(out, first);
+    buf_put_lp(out, second);
+}
+
 void secrets_encode(const struct secrets *s, unsigned parts, struct buf *out)
 {
     buf_put_u32(out, SECRETS_MAGIC);
@@ -41,11 +47,13 @@ void secrets_encode(const struct secrets *s, unsigned parts, struct buf *out)
     if ((parts & SECRETS_IDENTITIES) != 0)
         encode_identities(s, out);
     if ((parts & SECRETS_CLIENT_CA) != 0)
-        buf_put_lp(out, s->client_ca);
+        encode_pair(s->client_ca, s->client_crl, out);
     if ((parts & SECRETS_CA) != 0)
         buf_put_lp(out, s->ca);
     if ((parts & SECRETS_CREDENTIALS) != 0)
         encode_credentials(s, out);
+    if ((parts & SECRETS_TOKENS) != 0)
+        encode_pair(s->token_keys, s->token_secret, out);
 }
 
 enum { LENGTH_BYTES = 4 };
@@ -81,11 +89,13 @@ size_t secrets_length(const struct secrets *s, unsigned parts)
     if ((parts & SECRETS_IDENTITIES) != 0)
         length += identities_length(s);
     if ((parts & SECRETS_CLIENT_CA) != 0)
-        length += lp_length(s->client_ca);
+        length += lp_length(s->client_ca) + lp_length(s->client_crl);
     if ((parts & SECRETS_CA) != 0)
         length += lp_length(s->ca);
     if ((parts & SECRETS_CREDENTIALS) != 0)
         length += credentials_length(s);
+    if ((parts & SECRETS_TOKENS) != 0)
+        length += lp_length(s->token_keys) + lp_length(s->token_secret);
     return length;
 }
 
@@ -130,6 +140,12 @@ static void decode_credentials(struct cursor *c, struct arena *arena, struct sec
     out->credential_count = count;
 }
 
+static void decode_pair(struct cursor *c, struct str *out_first, struct str *out_second)
+{
+    *out_first = cursor_lp(c);
+    *out_second = cursor_lp(c);
+}
+
 int secrets_decode(struct str bytes, struct arena *arena, struct secrets *out)
 {
     struct cursor c = cursor_from(bytes);
@@ -141,12 +157,14 @@ int secrets_decode(struct str bytes, struct arena *arena, struct secrets *out)
     if ((parts & SECRETS_IDENTITIES) != 0)
         decode_identities(&c, arena, out);
     if ((parts & SECRETS_CLIENT_CA) != 0)
-        out->client_ca = cursor_lp(&c);
+        decode_pair(&c, &out->client_ca, &out->client_crl);
     if ((parts & SECRETS_CA) != 0)
         out->ca = cursor_lp(&c);
     if ((parts & SECRETS_CREDENTIALS) != 0)
         decode_credentials(&c, arena, out);
-    if (parts > (SECRETS_IDENTITIES | SECRETS_CLIENT_CA | SECRETS_CA | SECRETS_CREDENTIALS))
+    if ((parts & SECRETS_TOKENS) != 0)
+        decode_pair(&c, &out->token_keys, &out->token_secret);
+    if (parts > SECRETS_ALL)
         cursor_fail(&c);
     return cursor_finish(&c);
 }

@@ -15,9 +15,11 @@
 
 enum secrets_part {
     SECRETS_IDENTITIES = 1,  /* with the keys of session tickets: who takes connections */
-    SECRETS_CLIENT_CA = 2,   /* who asks clients for certificates */
+    SECRETS_CLIENT_CA = 2,   /* with the lists of those called back: who asks clients for them */
     SECRETS_CA = 4,          /* who verifies servers */
     SECRETS_CREDENTIALS = 8, /* who logs in elsewhere */
+    SECRETS_TOKENS = 16,     /* who checks tokens */
+    SECRETS_ALL = 31,
 };
 
 enum {
@@ -46,8 +48,11 @@ struct secrets {
     size_t identity_count;
     struct str ticket_keys[SECRETS_TICKET_KEYS_MAX]; /* the one in use first */
     size_t ticket_key_count;
-    struct str client_ca; /* PEM; empty: none */
-    struct str ca;        /* PEM; empty: none */
+    struct str client_ca; /* PEM; empty: none; these all */
+    struct str client_crl;
+    struct str ca;
+    struct str token_keys;   /* a JWKS; empty: none */
+    struct str token_secret; /* by which the issuer of tokens knows us; empty: none */
     const struct secrets_credential *credentials;
     size_t credential_count;
 };

@@ -25,6 +25,8 @@ static void assert_same(const struct secrets *a, const struct secrets *b)
         ASSERT(str_eq(a->credentials[i].route, b->credentials[i].route) &&
                str_eq(a->credentials[i].password, b->credentials[i].password));
     ASSERT(str_eq(a->ca, b->ca) && str_eq(a->client_ca, b->client_ca));
+    ASSERT(str_eq(a->client_crl, b->client_crl) && str_eq(a->token_keys, b->token_keys));
+    ASSERT(str_eq(a->token_secret, b->token_secret));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

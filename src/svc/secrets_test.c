@@ -31,7 +31,10 @@ static struct secrets all(void)
                         str_from_mem(ticket_keys[1], SECRETS_TICKET_KEY_BYTES)},
         .ticket_key_count = 2,
         .client_ca = STR("authorities of clients"),
+        .client_crl = STR("called back"),
         .ca = STR("authorities of servers"),
+        .token_keys = STR("keys of the issuer"),
+        .token_secret = STR("secret for the issuer"),
         .credentials = credentials,
         .credential_count = ARRAY_LEN(credentials),
     };
@@ -51,8 +54,7 @@ static void all_parts_arrive(void **state)
     (void)state;
     buf_init(&wire, WIRE_MAX_BYTES);
     arena_init(&arena, SECRETS_ARENA_BYTES);
-    secrets_encode(&sent, SECRETS_IDENTITIES | SECRETS_CLIENT_CA | SECRETS_CA | SECRETS_CREDENTIALS,
-                   &wire);
+    secrets_encode(&sent, SECRETS_ALL, &wire);
     assert_int_equal(secrets_decode(buf_str(&wire), &arena, &got), 0);
     assert_int_equal(got.identity_count, 2);
     assert_true(str_eq_c(got.identities[0].name, "own"));
@@ -61,7 +63,10 @@ static void all_parts_arrive(void **state)
     assert_int_equal(got.ticket_key_count, 2);
     assert_true(str_eq(got.ticket_keys[1], sent.ticket_keys[1]));
     assert_true(str_eq_c(got.client_ca, "authorities of clients"));
+    assert_true(str_eq_c(got.client_crl, "called back"));
     assert_true(str_eq_c(got.ca, "authorities of servers"));
+    assert_true(str_eq_c(got.token_keys, "keys of the issuer"));
+    assert_true(str_eq_c(got.token_secret, "secret for the issuer"));
     assert_int_equal(got.credential_count, 1);
     assert_true(str_eq_c(got.credentials[0].route, "smarthost"));
     assert_true(str_eq_c(got.credentials[0].password, "password of smarthost"));
@@ -77,7 +82,8 @@ static void everybody_gets_his_parts_only(void **state)
     } rows[] = {
         {SECRETS_IDENTITIES, "key of second"},          {SECRETS_IDENTITIES, "current ticket key"},
         {SECRETS_CLIENT_CA, "authorities of clients"},  {SECRETS_CA, "authorities of servers"},
-        {SECRETS_CREDENTIALS, "password of smarthost"},
+        {SECRETS_CREDENTIALS, "password of smarthost"}, {SECRETS_CLIENT_CA, "called back"},
+        {SECRETS_TOKENS, "keys of the issuer"},         {SECRETS_TOKENS, "secret for the issuer"},
     };
     struct secrets sent = all(), got;
     struct arena arena;
@@ -85,7 +91,7 @@ static void everybody_gets_his_parts_only(void **state)
 
     (void)state;
     buf_init(&wire, WIRE_MAX_BYTES);
-    for (unsigned parts = 0; parts < 16; parts++) {
+    for (unsigned parts = 0; parts <= SECRETS_ALL; parts++) {
         buf_reset(&wire);
         secrets_encode(&sent, parts, &wire);
         assert_int_equal(wire.len, secrets_length(&sent, parts));
@@ -117,7 +123,7 @@ static void damage_is_found(void **state)
     arena_init(&arena, SECRETS_ARENA_BYTES);
     assert_int_equal(secrets_decode(buf_str(&wire), &arena, &got), -EBADMSG);
     buf_reset(&wire);
-    secrets_encode(&sent, 16, &wire);
+    secrets_encode(&sent, SECRETS_ALL + 1, &wire);
     assert_int_equal(secrets_decode(buf_str(&wire), &arena, &got), -EBADMSG);
     arena_done(&arena);
     buf_done(&wire);

@@ -84,6 +84,7 @@ static int make_server(const struct secrets *secrets, const struct settings *set
         .identity_count = count,
         .min_version = (enum tls_version)settings->tls_min_version,
         .client_ca_pem = secrets->client_ca,
+        .client_crl_pem = secrets->client_crl,
     };
     if (secrets->ticket_key_count == SECRETS_TICKET_KEYS_MAX) {
         memcpy(&keys.current, secrets->ticket_keys[0].ptr, sizeof(keys.current));

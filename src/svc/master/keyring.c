@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "rt/tls.h"
+#include "token/json.h"
+#include "token/jwk.h"
 
 enum { CA_MAX_BYTES = 4 << 20, WHY_MAX_BYTES = 4096, TITLE_MAX_BYTES = 256, NAMES_MAX_BYTES = 512 };
 
@@ -53,6 +55,29 @@ static int check_ca(const struct keyring_item *item, struct fresh *fresh, struct
     return 0;
 }
 
+static int check_crl(const struct keyring_item *item, struct fresh *fresh, struct buf *out_why)
+{
+    struct tls_text error;
+
+    int r = tls_crl_check(buf_str(&fresh->bytes[0]), &error);
+    if (r < 0)
+        buf_printf(out_why, "%s: %s", item->files[0].path, error.text);
+    return r;
+}
+
+static int check_token_keys(const struct keyring_item *item, struct fresh *fresh,
+                            struct buf *out_why)
+{
+    struct jwk_set *set;
+    const char *why;
+
+    int r = jwk_set_parse(buf_str(&fresh->bytes[0]), &set, &why);
+    if (r < 0)
+        buf_printf(out_why, "%s is no set of keys (JWKS): %s", item->files[0].path, why);
+    jwk_set_free(set);
+    return r;
+}
+
 /* Only the first line counts. */
 static int check_password(const struct keyring_item *item, struct fresh *fresh, struct buf *out_why)
 {
@@ -77,6 +102,11 @@ static const struct kind kinds[] = {
                           {{TLS_PEM_MAX_BYTES, 0}, {TLS_PEM_MAX_BYTES, S_IRWXO}},
                           check_identity},
     [KEYRING_CLIENT_CA] = {"tls.client_ca_file", {{CA_MAX_BYTES, 0}}, check_ca},
+    [KEYRING_CLIENT_CRL] = {"tls.client_crl_file", {{CA_MAX_BYTES, 0}}, check_crl},
+    [KEYRING_TOKEN_KEYS] = {"auth.oauth_keys_file", {{TOKEN_JSON_MAX_BYTES, 0}}, check_token_keys},
+    [KEYRING_TOKEN_SECRET] = {"auth.oauth_client_secret_file",
+                              {{KEYRING_PASSWORD_MAX_BYTES, S_IRWXG | S_IRWXO}},
+                              check_password},
     [KEYRING_CA] = {"tls.ca_file", {{CA_MAX_BYTES, 0}}, check_ca},
     [KEYRING_PASSWORD] = {"route",
                           {{KEYRING_PASSWORD_MAX_BYTES, S_IRWXG | S_IRWXO}},
@@ -206,16 +236,35 @@ static bool has_verified_route(const struct settings *settings)
     return false;
 }
 
+/* Whether somebody is asked about tokens, whose certificate has to be verified. */
+static bool asks_issuer(const struct settings *settings)
+{
+    bool has_file = settings->auth_oauth_keys_file[0] != '\0';
+
+    return settings->auth_oauth == SETTINGS_OAUTH_INTROSPECTION ||
+           (settings->auth_oauth == SETTINGS_OAUTH_KEYS && !has_file);
+}
+
+static void add_named(struct keyring *k, enum keyring_kind kind, const char *path)
+{
+    if (path[0] != '\0')
+        add_file(add_item(k, kind, ""), xstrdup(path));
+}
+
 static void add_all(struct keyring *k, const struct settings *settings)
 {
     for (size_t i = 0; i < settings->certificate_count; i++)
         add_certificate(k, &settings->certificates[i]);
-    if (settings->tls_client_ca_file[0] != '\0')
-        add_file(add_item(k, KEYRING_CLIENT_CA, ""), xstrdup(settings->tls_client_ca_file));
+    add_named(k, KEYRING_CLIENT_CA, settings->tls_client_ca_file);
+    add_named(k, KEYRING_CLIENT_CRL, settings->tls_client_crl_file);
+    if (settings->auth_oauth == SETTINGS_OAUTH_KEYS)
+        add_named(k, KEYRING_TOKEN_KEYS, settings->auth_oauth_keys_file);
+    if (settings->auth_oauth == SETTINGS_OAUTH_INTROSPECTION)
+        add_named(k, KEYRING_TOKEN_SECRET, settings->auth_oauth_client_secret_file);
     if (settings->tls_ca_file[0] != '\0') {
         struct keyring_item *item = add_item(k, KEYRING_CA, "");
         add_file(item, xstrdup(settings->tls_ca_file));
-        item->may_lack = !has_verified_route(settings);
+        item->may_lack = !has_verified_route(settings) && !asks_issuer(settings);
     }
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct settings_route *route = &settings->routes[i];
@@ -348,8 +397,14 @@ void keyring_secrets(const struct keyring *k, struct arena *arena, struct secret
         struct str name = str_from_c(item->name), bytes = buf_str(&item->files[0].bytes);
         if (item->kind == KEYRING_CLIENT_CA)
             out->client_ca = bytes;
+        if (item->kind == KEYRING_CLIENT_CRL)
+            out->client_crl = bytes;
         if (item->kind == KEYRING_CA)
             out->ca = bytes;
+        if (item->kind == KEYRING_TOKEN_KEYS)
+            out->token_keys = bytes;
+        if (item->kind == KEYRING_TOKEN_SECRET)
+            out->token_secret = bytes;
         if (item->kind == KEYRING_PASSWORD)
             credentials[out->credential_count++] =
                 (struct secrets_credential){.route = name, .password = bytes};

@@ -444,6 +444,74 @@ static void authorities_may_lack_unless_somebody_is_verified(void **state)
     keyring_free(k);
 }
 
+#define TOKEN_KEYS                                                                                 \
+    "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\","                                             \
+    "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}"
+#define BY_KEYS                                                                                    \
+    "server.hostname = mx.example.jp\ntls.ca_file = \"\"\n"                                        \
+    "auth { oauth = keys; oauth_issuer = \"https://id.example.jp\"; oauth_audience = mail\n"
+#define BY_ASKING                                                                                  \
+    "server.hostname = mx.example.jp\ntls.ca_file = \"@/ca.pem\"\n"                                \
+    "auth { oauth = introspection; oauth_introspection_url = \"https://id.example.jp/ask\"\n"      \
+    "oauth_client_id = mail; oauth_client_secret_file = \"@/secret\" }\n"
+
+static void what_checks_tokens_is_kept_as_keys_are(void **state)
+{
+    struct secrets secrets;
+    struct arena arena;
+
+    (void)state;
+    write_file("keys", TOKEN_KEYS, 0644);
+    write_file("secret", "s3cret\n", 0600);
+    write_file("ca.pem", first->certificate_pem, 0644);
+    arena_init(&arena, SECRETS_ARENA_BYTES);
+    struct keyring *k = open_good(BY_KEYS "oauth_keys_file = \"@/keys\" }\n", NULL);
+    keyring_secrets(k, &arena, &secrets);
+    assert_true(str_eq_c(secrets.token_keys, TOKEN_KEYS));
+    assert_int_equal(secrets.token_secret.len, 0);
+    write_file("keys", "{}", 0644);
+    assert_int_equal(keyring_refresh(k), KEYRING_IS_UNSETTLED);
+    assert_int_equal(keyring_refresh(k), KEYRING_HAS_PROBLEM);
+    keyring_free(k);
+    assert_refused(BY_KEYS "oauth_keys_file = \"@/keys\" }\n", NULL,
+                   "auth.oauth_keys_file: @/keys is no set of keys (JWKS): no array \"keys\"\n");
+    k = open_good(BY_ASKING, NULL);
+    keyring_secrets(k, &arena, &secrets);
+    assert_true(str_eq_c(secrets.token_secret, "s3cret"));
+    keyring_free(k);
+    /* Without authorities nobody could be asked. */
+    assert_int_equal(unlink("ca.pem"), 0);
+    assert_refused(BY_ASKING, NULL,
+                   "tls.ca_file: @/ca.pem cannot be read: No such file or directory; name the file "
+                   "that there is, or put it there\n");
+    arena_done(&arena);
+}
+
+static void lists_of_certificates_are_read_with_their_authorities(void **state)
+{
+    CLEANUP(cleanup_free) char *crl = pki_crl(first, NULL, 1);
+    static const char config[] = "server.hostname = mx.example.jp\ntls { ca_file = \"\"\n"
+                                 "client_ca_file = \"@/ca.pem\"\n"
+                                 "client_crl_file = \"@/crl.pem\" }\n";
+    struct secrets secrets;
+    struct arena arena;
+
+    (void)state;
+    write_file("ca.pem", first->certificate_pem, 0644);
+    write_file("crl.pem", crl, 0644);
+    arena_init(&arena, SECRETS_ARENA_BYTES);
+    struct keyring *k = open_good(config, NULL);
+    keyring_secrets(k, &arena, &secrets);
+    assert_true(str_eq_c(secrets.client_ca, first->certificate_pem));
+    assert_true(str_eq_c(secrets.client_crl, crl));
+    keyring_free(k);
+    arena_done(&arena);
+    write_file("crl.pem", first->certificate_pem, 0644);
+    assert_refused(config, NULL,
+                   "tls.client_crl_file: @/crl.pem: there is no list in PEM form (-----BEGIN X509 "
+                   "CRL-----)\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, enter_directory, leave_directory)
 
 int main(void)
@@ -458,6 +526,8 @@ int main(void)
         TEST(all_that_is_wrong_is_named_at_once),
         TEST(the_first_line_is_the_password),
         TEST(authorities_may_lack_unless_somebody_is_verified),
+        TEST(what_checks_tokens_is_kept_as_keys_are),
+        TEST(lists_of_certificates_are_read_with_their_authorities),
     };
 
     return cmocka_run_group_tests(tests, make_pairs, free_pairs);

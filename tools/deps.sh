@@ -37,6 +37,7 @@ build    libpam0g-dev        passwords that PAM modules check
 build    libidn-dev          preparing user names and passwords (SASLprep)
 check    libcmocka-dev       unit tests
 check    python3             test runner, chat scenarios, sinks
+check    python3-cryptography  certificates, lists and tokens as other systems make them
 check    python3-pytest      end-to-end tests
 check    python3-pytest-xdist  several of them at once
 check    swaks               a scriptable SMTP client

@@ -240,8 +240,8 @@ struct settings {
     char *auth_outside_user;      /* "": server_user */
     struct settings_list auth_outside_paths;
     char *auth_pam_service;
-    int auth_pam_user;  /* enum settings_pam_user */
-    char *auth_pam_dir; /* "": the system's */
+    int auth_pam_user;       /* enum settings_pam_user */
+    char *auth_pam_dir;      /* "": the system's */
     int auth_oauth;          /* enum settings_oauth; all of this is about tokens */
     char *auth_oauth_issuer; /* as tokens name it; "": any */
     char *auth_oauth_keys_url;

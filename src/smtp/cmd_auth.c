@@ -171,12 +171,21 @@ static enum sasl_outcome run(struct smtp_session *s, struct dialogue *d, enum sa
     return outcome;
 }
 
+/* In a certificate's case the cause is not in the dialogue. */
+static const char *why_failed(const struct smtp_session *s, enum sasl_reason reason)
+{
+    struct tls_info tls = tls_info(s->stream);
+    bool is_shown = reason == SASL_REASON_CERTIFICATE && s->is_secure && tls.trust_text[0] != '\0';
+
+    return is_shown ? tls.trust_text : sasl_reason_text(reason);
+}
+
 static void log_failure(const struct smtp_session *s, const struct dialogue *d)
 {
     LOG(LOG_INFO, "smtp.login-failed", LOG_ID("session", s->id), LOG_C("peer", s->peer_text),
         LOG_STR("mechanism", sasl_mechanism_name(sasl_server_mechanism(d->sasl))),
         LOG_STR("name", str_sub(sasl_server_authcid(d->sasl), 0, LOG_NAME_BYTES)),
-        LOG_C("why", sasl_reason_text(sasl_server_reason(d->sasl))));
+        LOG_C("why", why_failed(s, sasl_server_reason(d->sasl))));
 }
 
 static struct reply welcome(struct smtp_session *s, const struct dialogue *d)

@@ -75,7 +75,8 @@ void auth_put_answer(struct buf *out, const struct auth_answer *a);
 MUST_CHECK int auth_get_answer(struct cursor *c, struct auth_answer *out);
 
 /*
- * auth.outside: this -> struct auth_answer. What somebody outside said of a password or a token:
+ * auth.outside: this -> struct auth_answer. What somebody outside said of a password or a token, or
+ * that TLS has verified a certificate:
  * the store counts it, remembers a right password as its own, and says who that is, and whether he
  * may; for whoever is right outside need not have an account here. With AUTH_OUTSIDE_ASK, before a
  * token is shown to anybody: AUTH_ELSEWHERE if it may be, or why it may not.
@@ -83,6 +84,7 @@ MUST_CHECK int auth_get_answer(struct cursor *c, struct auth_answer *out);
 enum auth_outside_kind {
     AUTH_OUTSIDE_PASSWORD = 0, /* the login is what auth.password was asked */
     AUTH_OUTSIDE_TOKEN, /* the user name is the token's; or, if wrong, the claimed one, or "" */
+    AUTH_OUTSIDE_CERTIFICATE, /* the user name is the certificate's address */
     AUTH_OUTSIDE_KIND_END,
 };
 enum auth_outside_outcome {
@@ -129,7 +131,7 @@ struct auth_cram {
 void auth_put_cram(struct buf *out, const struct auth_cram *a);
 MUST_CHECK int auth_get_cram(struct cursor *c, struct auth_cram *out);
 
-/* auth.note: how a login by SCRAM, CRAM-MD5 or EXTERNAL ended, which the worker decides.
+/* auth.note: how a login by SCRAM or CRAM-MD5 ended, which the worker decides.
  * auth.password and auth.outside note themselves. No reply. */
 struct auth_note {
     struct str username, mechanism;

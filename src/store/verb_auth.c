@@ -139,7 +139,8 @@ static void judge_outside(const struct store *store, struct job *job,
     if (is_password && !is_elsewhere(store, c))
         return;
     a->answer = (struct auth_answer){.verdict = AUTH_OK, .scope = AUTH_ALL, .who = c->who};
-    /* Whoever gave the token has asked for all factors that he wants. */
+    /* Whoever gave the token has asked for all factors that he wants; and the key of a certificate
+     * can be neither guessed nor typed into a false page. */
     if (is_password && c->has_second_factor)
         a->answer.verdict = AUTH_NEEDS_APP_PASSWORD;
     job->is_lasting = is_password;

@@ -56,6 +56,8 @@ unsigned login_mechanisms(const struct settings *settings)
 {
     unsigned set = SASL_SET(SASL_PLAIN) | SASL_SET(SASL_LOGIN);
 
+    if (settings->tls_client_ca_file[0] != '\0')
+        set |= SASL_SET(SASL_EXTERNAL);
     /* A client takes the strongest mechanism that it sees, before anybody knows who logs in: with
      * a password that is outside, SCRAM would always fail. */
     if (settings->auth_backend != SETTINGS_AUTH_INTERNAL)
@@ -273,6 +275,20 @@ static enum sasl_verdict check_token(void *ctx, const struct sasl_login *login, 
     return conclude(l, &outside, said, out_identity);
 }
 
+/* TLS has verified the certificate, and login->authcid is an address in it. Yields. */
+static enum sasl_verdict check_certificate(void *ctx, const struct sasl_login *login,
+                                           struct sasl_identity *out_identity)
+{
+    struct login *l = ctx;
+    struct auth_outside outside = {.kind = AUTH_OUTSIDE_CERTIFICATE, .login = request_of(l, login)};
+    struct auth_answer answer;
+
+    enum sasl_verdict verdict = call_outside_verb(l, &outside, &answer);
+    if (verdict != SASL_VERDICT_OK || answer.verdict != AUTH_ELSEWHERE)
+        return verdict;
+    return conclude(l, &outside, OUTSIDE_RIGHT, out_identity);
+}
+
 /* Fills in the keys with this index. False when they are none that could be used. */
 static bool give_keys(struct login *l, size_t index, struct scram_keys *out)
 {
@@ -385,6 +401,7 @@ static enum sasl_verdict note_failure(void *ctx, const struct sasl_login *login)
 const struct sasl_backend login_backend = {
     .check_password = check_password,
     .check_token = check_token,
+    .check_certificate = check_certificate,
     .get_scram_keys = get_scram_keys,
     .next_scram_keys = next_scram_keys,
     .get_cram_secret = get_cram_secret,

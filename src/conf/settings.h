@@ -291,6 +291,9 @@ void settings_encode(const struct settings *s, struct buf *out);
  * or a value breaks its range. Safe for any bytes. */
 MUST_CHECK int settings_decode(struct str bytes, struct settings **out);
 
+/* A copy, which the caller frees. */
+struct settings *settings_copy(const struct settings *s) __attribute__((returns_nonnull));
+
 /* All made from the table. None needs more than SETTINGS_DOC_MAX_BYTES of room, except
  * settings_print when lists are very long. */
 enum { SETTINGS_DOC_MAX_BYTES = 1 << 17 };

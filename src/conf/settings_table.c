@@ -470,7 +470,9 @@ static const struct setting table[] = {
              "and how it is checked. keys: the token is a JWT, and the keys that its issuer "
              "publishes show that it is genuine; one that the issuer has called back is good until "
              "its end. introspection: the provider is asked about each token (RFC 7662). The "
-             "account of the token has to exist here."},
+             "account of the token has to exist here. A process of its own asks, which "
+             "auth.outside_threads, auth.outside_timeout and auth.outside_user are about. Turning "
+             "this on or off needs a restart."},
     {FIELD(auth, oauth_issuer), .type = SETTING_STRING, .form = &form_printable,
      .text_default = "", .min = 0, .max = URL_MAX_CHARS,
      .help = "The issuer of the tokens, letter by letter as they name it (iss)."},
@@ -485,10 +487,10 @@ static const struct setting table[] = {
              "told them. If empty, the scope does not matter."},
     {FIELD(auth, oauth_account_claim), .type = SETTING_STRING, .form = &form_printable,
      .text_default = "", .min = 0, .max = 100,
-     .help = "What in a token names the account: its address, an alias of it, or its local part in "
-             "the first domain. If empty, the first of email, preferred_username, username and sub "
-             "that is a mail address. An email that the provider has not verified is refused. "
-             "Users must not be able to choose the value themselves."},
+     .help = "What in a token names the account: its own address, or its local part in the first "
+             "domain; an alias is no name. If empty, the first of email, preferred_username, "
+             "username and sub that is a mail address. An email that the provider has not verified "
+             "is refused. Users must not be able to choose the value themselves."},
     {FIELD(auth, oauth_keys_url), .type = SETTING_STRING, .form = &form_optional_url,
      .text_default = "", .min = 0, .max = URL_MAX_CHARS,
      .help = "Where the keys of the issuer are (a JWKS). If empty, auth.oauth_keys_file, and "

@@ -10,7 +10,7 @@
 #include "conf/settings.h"
 #include "conf/settings_table.h"
 
-enum { WIRE_MAGIC = 0x43594b48 }; /* "HKYC" */
+enum { COPY_MAX_BYTES = 16 << 20, WIRE_MAGIC = 0x43594b48 }; /* "HKYC" */
 
 static void encode_list(const struct settings_list *list, struct buf *out)
 {
@@ -146,4 +146,16 @@ int settings_decode(struct str bytes, struct settings **out)
     }
     *out = s;
     return 0;
+}
+
+struct settings *settings_copy(const struct settings *s)
+{
+    struct settings *copy;
+    struct buf bytes;
+
+    buf_init(&bytes, COPY_MAX_BYTES);
+    settings_encode(s, &bytes);
+    ASSERT(buf_status(&bytes) == 0 && settings_decode(buf_str(&bytes), &copy) == 0);
+    buf_done(&bytes);
+    return copy;
 }

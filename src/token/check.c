@@ -15,8 +15,6 @@
 #include "token/jwt.h"
 #include "token/keys.h"
 
-enum { SETTINGS_MAX_BYTES = 16 * 1024 * 1024 };
-
 struct token_checker {
     atomic_uint refs;
     struct settings *settings;
@@ -36,17 +34,6 @@ void token_start(void)
     json_object_seed(seed | 1);
 }
 
-static struct settings *copy_settings(const struct settings *settings)
-{
-    CLEANUP(buf_done) struct buf bytes;
-    struct settings *copy;
-
-    buf_init(&bytes, SETTINGS_MAX_BYTES);
-    settings_encode(settings, &bytes);
-    ASSERT(buf_status(&bytes) == 0 && settings_decode(buf_str(&bytes), &copy) == 0);
-    return copy;
-}
-
 int token_checker_new(const struct token_config *config, struct token_checker **out,
                       const char **out_why)
 {
@@ -56,7 +43,7 @@ int token_checker_new(const struct token_config *config, struct token_checker **
     *out = NULL;
     *out_why = "";
     atomic_init(&c->refs, 1);
-    c->settings = copy_settings(config->settings);
+    c->settings = settings_copy(config->settings);
     c->ca_pem = str_dup(config->ca_pem);
     if (c->settings->auth_oauth == SETTINGS_OAUTH_KEYS)
         r = keys_new(c->settings, str_from_c(c->ca_pem), config->keys_json, &c->keys, out_why);

@@ -5,6 +5,7 @@
     authority.call_back(taro)
 """
 import datetime
+import ipaddress
 import pathlib
 
 from cryptography import x509
@@ -49,16 +50,17 @@ class Authority:
                 .public_key(key.public_key()).serial_number(x509.random_serial_number())
                 .not_valid_before(now + from_days * DAY).not_valid_after(now + to_days * DAY))
 
-    def issue(self, name, emails=(), hosts=(), subject_email=None, from_days=-1, to_days=10,
-              usage=ExtendedKeyUsageOID.CLIENT_AUTH):
-        """A certificate for these addresses or host names."""
+    def issue(self, name, emails=(), hosts=(), addresses=(), subject_email=None, from_days=-1,
+              to_days=10, usage=ExtendedKeyUsageOID.CLIENT_AUTH):
+        """A certificate for these mail addresses, host names or addresses of hosts."""
         parts = [x509.NameAttribute(NameOID.COMMON_NAME, name)]
         if subject_email:
             parts.append(x509.NameAttribute(NameOID.EMAIL_ADDRESS, subject_email))
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(x509.Name(parts), self.own.certificate.subject, key, from_days,
                                 to_days)
-        names = [*map(x509.RFC822Name, emails), *map(x509.DNSName, hosts)]
+        names = [*map(x509.RFC822Name, emails), *map(x509.DNSName, hosts),
+                 *(x509.IPAddress(ipaddress.ip_address(one)) for one in addresses)]
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)

@@ -58,6 +58,8 @@ unsigned login_mechanisms(const struct settings *settings)
 
     if (settings->tls_client_ca_file[0] != '\0')
         set |= SASL_SET(SASL_EXTERNAL);
+    if (settings->auth_oauth != SETTINGS_OAUTH_OFF)
+        set |= SASL_SET(SASL_OAUTHBEARER) | SASL_SET(SASL_XOAUTH2);
     /* A client takes the strongest mechanism that it sees, before anybody knows who logs in: with
      * a password that is outside, SCRAM would always fail. */
     if (settings->auth_backend != SETTINGS_AUTH_INTERNAL)

@@ -20,9 +20,11 @@
 #include "base/log.h"
 #include "rt/rpc.h"
 #include "svc/auth/check.h"
+#include "svc/auth/check_secrets.h"
 #include "svc/auth/pool.h"
 #include "svc/auth/profile.h"
 #include "svc/outside_wire.h"
+#include "token/check.h"
 
 enum {
     ASKERS_MAX = 16,
@@ -53,6 +55,7 @@ struct call {
 
 static struct {
     struct check_config *config;
+    struct check_secrets secrets;
     struct pool *pool;
     struct loop_timer look_timer;
     struct asker askers[ASKERS_MAX];
@@ -128,8 +131,8 @@ static void on_timeout(struct loop_timer *t)
 
     LOG(LOG_WARNING, "auth.too-slow", LOG_STR("name", call->check.request.name),
         LOG_INT("waited_ms", self.config->settings->auth_outside_timeout),
-        LOG_C("hint", "see why the directory or the PAM modules take so long, or raise "
-                      "auth.outside_timeout"));
+        LOG_C("hint", "see why the directory, the PAM modules or the issuer of tokens take so "
+                      "long, or raise auth.outside_timeout"));
     answer(call, OUTSIDE_TEMPORARY);
 }
 
@@ -232,7 +235,16 @@ static void use_settings(struct settings *settings)
     log_setup((enum log_level)settings->log_level, (enum log_format)settings->log_format,
               auth_service.name);
     check_config_unref(self.config);
-    self.config = check_config_new(settings);
+    self.config = check_config_new(settings, &self.secrets);
+}
+
+static int take_secrets(struct control_event *event)
+{
+    int r = check_secrets_take(&self.secrets, event);
+
+    if (r == 0)
+        use_settings(settings_copy(self.config->settings));
+    return r;
 }
 
 static int take_settings(struct cursor *payload)
@@ -252,6 +264,9 @@ static void on_control(struct control_event *event)
     switch (event->type) {
     case CONTROL_SETTINGS:
         r = take_settings(&event->payload);
+        break;
+    case CONTROL_TLS:
+        r = take_secrets(event);
         break;
     case CONTROL_ADD_CHANNEL:
         r = add_channel(event->fd);
@@ -276,6 +291,7 @@ static void on_orphaned(void)
 static int start(struct settings *settings, unsigned slot)
 {
     (void)slot;
+    check_secrets_init(&self.secrets);
     use_settings(settings);
     check_warn(settings);
     self.look_timer.on_fire = on_look;
@@ -294,6 +310,15 @@ static void finish(void)
     }
     pool_end(self.pool);
     check_config_unref(self.config);
+    check_secrets_done(&self.secrets);
+}
+
+/* What the libraries of tokens read at their first use, they read before the sandbox is closed. */
+static const struct sandbox_profile *profile(const struct settings *settings)
+{
+    if (settings->auth_oauth != SETTINGS_OAUTH_OFF)
+        token_start();
+    return auth_profile(settings);
 }
 
 static const char *user(const struct settings *settings)
@@ -305,7 +330,7 @@ const struct service auth_service = {
     .name = "auth",
     .user = user,
     .has_its_groups = true,
-    .profile = auth_profile,
+    .profile = profile,
     .start = start,
     .on_control = on_control,
     .on_orphaned = on_orphaned,

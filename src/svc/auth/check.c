@@ -4,14 +4,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "svc/auth/check_secrets.h"
 #include "svc/auth/pam_check.h"
+#include "svc/auth/token_verdict.h"
+#include "token/check.h"
 
-struct check_config *check_config_new(struct settings *settings)
+static struct token_checker *make_checker(const struct settings *settings,
+                                          const struct check_secrets *secrets)
+{
+    struct token_config config = {.settings = settings,
+                                  .ca_pem = str_from_c(secrets->ca_pem),
+                                  .keys_json = str_from_c(secrets->token_keys),
+                                  .client_secret = str_from_c(secrets->token_secret)};
+    struct token_checker *checker;
+    const char *why;
+
+    if (settings->auth_oauth == SETTINGS_OAUTH_OFF)
+        return NULL;
+    if (token_checker_new(&config, &checker, &why) < 0)
+        LOG(LOG_ERROR, "auth.no-token-keys", LOG_C("why", why));
+    return checker;
+}
+
+struct check_config *check_config_new(struct settings *settings,
+                                      const struct check_secrets *secrets)
 {
     struct check_config *config = xcalloc(1, sizeof(*config));
 
     config->users = 1;
     config->settings = settings;
+    config->tokens = make_checker(settings, secrets);
     return config;
 }
 
@@ -25,6 +48,7 @@ void check_config_unref(struct check_config *config)
 {
     if (config == NULL || --config->users > 0)
         return;
+    token_checker_unref(config->tokens);
     settings_free(config->settings);
     free(config);
 }
@@ -54,6 +78,8 @@ void check_run(struct check *check)
     check->name[0] = '\0';
     if (check->verb == OUTSIDE_PASSWORD)
         check->verdict = check_password(check);
+    if (check->verb == OUTSIDE_TOKEN)
+        check->verdict = token_verdict(check);
 }
 
 void check_warn(const struct settings *settings)

@@ -7,14 +7,19 @@
 #include "conf/settings.h"
 #include "svc/outside_wire.h"
 
+struct check_secrets;
+struct token_checker;
+
 /* What the checks go by; replaced as a whole. Threads read it, the loop's counts its users. */
 struct check_config {
     unsigned users;
     struct settings *settings;
+    struct token_checker *tokens; /* NULL: auth.oauth is off, or its keys are of no use */
 };
 
 /* Takes the settings over; the caller is its first user. */
-struct check_config *check_config_new(struct settings *settings);
+struct check_config *check_config_new(struct settings *settings,
+                                      const struct check_secrets *secrets);
 struct check_config *check_config_ref(struct check_config *config);
 /* NULL is taken. */
 void check_config_unref(struct check_config *config);

@@ -32,7 +32,8 @@ static int count_access(const struct settings *settings)
 /* Only where something is checked outside. */
 static int count_auth(const struct settings *settings)
 {
-    return settings->auth_backend != SETTINGS_AUTH_INTERNAL;
+    return settings->auth_backend != SETTINGS_AUTH_INTERNAL ||
+           settings->auth_oauth != SETTINGS_OAUTH_OFF;
 }
 
 static int count_pickup(const struct settings *settings)
@@ -57,6 +58,7 @@ static const struct child_kind kinds[] = {
      .is_peer = true,
      .peer = CONTROL_PEER_AUTH,
      .stage = CHILD_STAGE_HELPERS,
+     .secrets = SECRETS_CA | SECRETS_TOKENS,
      .first_slot = SLOT_AUTH,
      .count = count_auth},
     {.service = "inbound",

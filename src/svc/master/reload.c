@@ -32,6 +32,8 @@ static const char *find_unchangeable(const struct settings *new)
          strcmp(old->resolver_trust_anchor_file, new->resolver_trust_anchor_file) != 0},
         {"submit.spool_dir", strcmp(old->submit_spool_dir, new->submit_spool_dir) != 0},
         {"auth.backend", old->auth_backend != new->auth_backend},
+        {"auth.oauth",
+         (old->auth_oauth == SETTINGS_OAUTH_OFF) != (new->auth_oauth == SETTINGS_OAUTH_OFF)},
         {"auth.outside_threads", old->auth_outside_threads != new->auth_outside_threads},
         {"auth.outside_user", strcmp(old->auth_outside_user, new->auth_outside_user) != 0},
         {"auth.outside_paths",

@@ -67,8 +67,9 @@ struct tls_server_config {
  * -EINVAL: *out_error says why. */
 MUST_CHECK int tls_server_new(const struct tls_server_config *config, struct tls_server **out,
                               struct tls_text *out_error);
-/* Whether there are lists in the text that can be read. 0, or -EINVAL and *out_error. */
-MUST_CHECK int tls_crl_check(struct str pem, struct tls_text *out_error);
+/* Whether there are lists in the text that can be read. 0, and when the first of them will have to
+ * be renewed; or -EINVAL and *out_error. */
+MUST_CHECK int tls_crl_check(struct str pem, int64_t *out_until_ms, struct tls_text *out_error);
 /* New keys for tickets, for handshakes from now on. */
 void tls_server_set_ticket_keys(struct tls_server *server, const struct tls_ticket_keys *keys);
 /* Contexts are counted, and connections count: a replaced one goes with the last of them. NULL is

@@ -277,6 +277,8 @@ static int accept_any(int is_fine, X509_STORE_CTX *store)
 static int ask_for_client_certificates(SSL_CTX *ctx, const struct tls_server_config *config,
                                        struct tls_text *out_error)
 {
+    int64_t until_ms;
+
     if (config->client_ca_pem.len == 0)
         return 0;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, accept_any);
@@ -286,7 +288,7 @@ static int ask_for_client_certificates(SSL_CTX *ctx, const struct tls_server_con
         return MIN(r, 0);
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);
     (void)X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
-    return MIN(tls_crl_add(store, config->client_crl_pem, out_error), 0);
+    return MIN(tls_crl_add(store, config->client_crl_pem, &until_ms, out_error), 0);
 }
 
 static int use_identities(struct tls_server *server, struct tls_text *out_error)

@@ -14,10 +14,12 @@ static int say(struct tls_text *out_error, const char *text)
     return -EINVAL;
 }
 
-int tls_crl_add(X509_STORE *store, struct str pem, struct tls_text *out_error)
+int tls_crl_add(X509_STORE *store, struct str pem, int64_t *out_until_ms,
+                struct tls_text *out_error)
 {
     int count = 0;
 
+    *out_until_ms = INT64_MAX;
     if (pem.len > TLS_PEM_MAX_BYTES * 16)
         return say(out_error, "the file is too large");
     BIO *bio = BIO_new_mem_buf(pem.ptr != NULL ? pem.ptr : "", (int)pem.len);
@@ -25,6 +27,9 @@ int tls_crl_add(X509_STORE *store, struct str pem, struct tls_text *out_error)
     ERR_clear_error();
     X509_CRL *crl;
     while (count < CRLS_MAX && (crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+        const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+        if (next != NULL) /* it may be left out, and then has no end */
+            *out_until_ms = MIN(*out_until_ms, tls_time_ms(next));
         (void)X509_STORE_add_crl(store, crl);
         X509_CRL_free(crl);
         count++;
@@ -39,12 +44,12 @@ int tls_crl_add(X509_STORE *store, struct str pem, struct tls_text *out_error)
                      : say(out_error, "there is no list in PEM form (-----BEGIN X509 CRL-----)");
 }
 
-int tls_crl_check(struct str pem, struct tls_text *out_error)
+int tls_crl_check(struct str pem, int64_t *out_until_ms, struct tls_text *out_error)
 {
     X509_STORE *store = X509_STORE_new();
 
     ASSERT(store != NULL);
-    int r = tls_crl_add(store, pem, out_error);
+    int r = tls_crl_add(store, pem, out_until_ms, out_error);
     X509_STORE_free(store);
     return MIN(r, 0);
 }

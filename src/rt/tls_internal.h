@@ -86,8 +86,10 @@ MUST_CHECK int tls_pem_read_certificates(struct str pem, int max_count,
                                          void (*take)(void *arg, X509 *certificate), void *arg,
                                          struct tls_text *out_error);
 
-/* Adds the lists of a PEM text. How many, or -EINVAL with *out_error. */
-MUST_CHECK int tls_crl_add(X509_STORE *store, struct str pem, struct tls_text *out_error);
+/* Adds the lists of a PEM text; *out_until_ms is when the first of them ends. How many there are,
+ * or -EINVAL with *out_error. */
+MUST_CHECK int tls_crl_add(X509_STORE *store, struct str pem, int64_t *out_until_ms,
+                           struct tls_text *out_error);
 
 /* The certificates that this connection may use, by the name that the client asked for. */
 void tls_server_offer(struct tls_server *server, SSL *ssl, struct str name);

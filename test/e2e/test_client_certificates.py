@@ -202,6 +202,7 @@ def test_what_is_called_back_opens_nothing_from_then_on(tmp_path):
         authority.write_crl(from_days=-20, to_days=-10)
         server.cli('reload')
         until(lambda: is_refused(server, taro, 'CRL has expired'), 20, 'the old list')
+        assert 'tls.list-ended' in server.log()
 
 
 def is_refused(server, certificate, why):

@@ -102,6 +102,22 @@ def test_each_kind_of_key_will_do(issuer, alg, tmp_path):
         assert outcome(server, good(issuer)) == BAD
 
 
+def test_a_file_with_keys_is_read_again(issuer, tmp_path):
+    old, new = Key('old'), Key('new')
+    keys = tmp_path / 'keys.json'
+    keys.write_text(json.dumps({'keys': [old.jwk()]}))
+    with make_server(issuer, auth__oauth_keys_file=f'"{keys}"') as server:
+        assert outcome(server, good(issuer, key=new)) == BAD
+        keys.write_text('{"keys": []}')
+        done = server.cli('reload', check=False)
+        assert done.returncode == 1 and b'is no set of keys (JWKS)' in done.stderr
+        assert outcome(server, good(issuer, key=old)) == GOOD
+        keys.write_text(json.dumps({'keys': [new.jwk()]}))
+        server.cli('reload')
+        until(lambda: outcome(server, good(issuer, key=new)) == GOOD, 10, 'the new key')
+        assert outcome(server, good(issuer, key=old)) == BAD
+
+
 @pytest.mark.parametrize('claims', [
     {'aud': 'web'}, {'aud': None}, {'aud': []}, {'iss': 'https://other.example'}, {'iss': None},
     {'exp': 1000}, {'exp': None}, {'nbf': 4000000000}, {'scope': 'openid'}, {'scope': None},

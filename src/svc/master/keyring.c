@@ -18,6 +18,7 @@ enum { CA_MAX_BYTES = 4 << 20, WHY_MAX_BYTES = 4096, TITLE_MAX_BYTES = 256, NAME
 struct fresh {
     struct buf bytes[KEYRING_FILES_MAX];
     struct tls_identity *identity;
+    int64_t until_ms;
 };
 
 struct kind {
@@ -59,7 +60,7 @@ static int check_crl(const struct keyring_item *item, struct fresh *fresh, struc
 {
     struct tls_text error;
 
-    int r = tls_crl_check(buf_str(&fresh->bytes[0]), &error);
+    int r = tls_crl_check(buf_str(&fresh->bytes[0]), &fresh->until_ms, &error);
     if (r < 0)
         buf_printf(out_why, "%s: %s", item->files[0].path, error.text);
     return r;
@@ -175,6 +176,7 @@ static void put_into_use(struct keyring_item *item, struct fresh *fresh)
     }
     tls_identity_unref(item->identity);
     item->identity = fresh->identity;
+    item->until_ms = fresh->until_ms;
     fresh->identity = NULL;
 }
 

@@ -42,6 +42,7 @@ struct keyring_item {
     struct keyring_file files[KEYRING_FILES_MAX];
     size_t file_count;
     struct tls_identity *identity; /* of KEYRING_IDENTITY */
+    int64_t until_ms;              /* of KEYRING_CLIENT_CRL: when the first of the lists ends */
     char *problem;                 /* why what is on disk cannot be used; NULL: it is in use */
     bool may_lack;                 /* the server can do without */
 };

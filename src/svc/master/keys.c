@@ -86,6 +86,18 @@ static void warn_of_identity(const struct keyring *k, const struct keyring_item 
             LOG_C("hint", "the first certificate should be for server.hostname"));
 }
 
+static void warn_of_lists(const struct keyring_item *item)
+{
+    char until[CLOCK_TEXT_BYTES];
+
+    if (item->until_ms > clock_real_ms())
+        return;
+    LOG(LOG_WARNING, "tls.list-ended", LOG_C("file", item->files[0].path),
+        LOG_C("until", clock_format_utc(item->until_ms, until)),
+        LOG_C("effect", "certificates of users open nothing: one of them may be called back"),
+        LOG_C("hint", "get a new list from the authority: it is taken up by itself"));
+}
+
 static void warn_of_all(void)
 {
     const struct keyring *k = master.keyring;
@@ -100,6 +112,8 @@ static void warn_of_all(void)
         const struct keyring_item *item = &k->items[i];
         if (item->identity != NULL)
             warn_of_identity(k, item);
+        if (item->kind == KEYRING_CLIENT_CRL)
+            warn_of_lists(item);
         if (item->problem == NULL)
             continue;
         buf_init(&title, TITLE_MAX_BYTES);

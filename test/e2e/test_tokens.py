@@ -251,6 +251,16 @@ def test_an_issuer_with_a_foreign_certificate_is_not_believed(tmp_path):
             assert not issuer.requests and 'certificate' in server.log()
 
 
+def test_an_issuer_has_a_name(tmp_path):
+    """Which the auth process looks up in its sandbox."""
+    with Issuer(tmp_path, 'localhost') as issuer, make_server(issuer) as server:
+        assert outcome(server, good(issuer)) == GOOD
+    with Issuer(tmp_path, 'id.invalid') as issuer, make_server(issuer) as server:
+        assert outcome(server, good(issuer)) == LATER
+        assert 'Could not resolve host: id.invalid' in server.log()
+        assert 'master.child-died' not in server.log()
+
+
 def test_who_tries_tokens_is_banned(tmp_path):
     brakes = {'brakes__exempt_networks': '[]', 'brakes__failures': '4'}
     with Issuer(tmp_path) as issuer, make_server(issuer, **brakes) as server:

@@ -128,7 +128,8 @@ class Listener(http.server.ThreadingHTTPServer):
 class Issuer:
     """The provider. `url` is its name."""
 
-    def __init__(self, folder, port=0):
+    def __init__(self, folder, host='127.0.0.1', port=0):
+        self.host = host
         authority = Authority(folder, 'Web')
         self.ca_path = authority.path
         self.certificate = authority.issue('issuer', hosts=['localhost'],
@@ -142,7 +143,7 @@ class Issuer:
     @property
     def url(self):
         """By which tokens name it."""
-        return f'https://127.0.0.1:{self.port}'
+        return f'https://{self.host}:{self.port}'
 
     def __enter__(self):
         self.up()

@@ -279,6 +279,22 @@ static void an_algorithm_must_fit_the_key(void **state)
     jw_key_done(&big);
 }
 
+/* Of zeros alone, which careless verifiers of ECDSA have taken; and of other lengths. */
+static void signatures_of_nothing_are_bad(void **state)
+{
+    static const char *const kinds[] = {"P-256", "P-384", "ED25519", "RSA-2048"};
+    static const enum jws_algorithm algorithms[] = {JWS_ES256, JWS_ES384, JWS_EDDSA, JWS_RS256};
+    static const char zeros[JWS_SIGNATURE_MAX_BYTES + 1];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        struct jw_key key = jw_key_make(kinds[i], NULL);
+        for (size_t len = 0; len <= sizeof(zeros); len++)
+            assert_false(jws_verify(algorithms[i], key.key, STR("text"), str_from_mem(zeros, len)));
+        jw_key_done(&key);
+    }
+}
+
 static void the_key_is_chosen_by_its_name(void **state)
 {
     struct jw_key old = jw_key_make("P-256", "old"), new = jw_key_make("P-256", "new"),
@@ -435,6 +451,7 @@ int main(void)
         cmocka_unit_test(headers_that_want_more_are_refused),
         cmocka_unit_test(sizes_are_bounded),
         cmocka_unit_test(an_algorithm_must_fit_the_key),
+        cmocka_unit_test(signatures_of_nothing_are_bad),
         cmocka_unit_test(the_key_is_chosen_by_its_name),
         cmocka_unit_test(keys_that_cannot_be_used_are_passed_over),
         cmocka_unit_test(an_rsa_key_that_hides_nothing_is_no_key),

@@ -156,7 +156,7 @@ static enum outside_verdict ask_outside(struct login *l, enum outside_verb verb,
                                         const struct outside_request *request, struct buf *reply,
                                         struct str *out_name)
 {
-    struct outside_answer answer;
+    struct outside_answer answer = {.verdict = OUTSIDE_TEMPORARY};
     struct buf args;
 
     buf_init(&args, OUTSIDE_REQUEST_MAX_BYTES);

@@ -461,6 +461,68 @@ static void recoverable_passwords_are_kept_only_where_wanted(void **state)
 
 /* --- from older versions --- */
 
+/* What the store says when somebody else has found out about a token or a certificate. */
+static struct auth_answer tell_outside(enum auth_outside_kind kind,
+                                       enum auth_outside_outcome outcome, const char *name)
+{
+    static struct buf reply;
+    struct auth_outside outside = {
+        .kind = (uint8_t)kind,
+        .outcome = (uint8_t)outcome,
+        .login = {.username = str_from_c(name), .password = STR(""), .service = AUTH_SEND}};
+    struct auth_answer answer;
+
+    buf_done(&reply);
+    buf_init(&reply, 10000);
+    auth_put_outside(start_args(), &outside);
+    assert_int_equal(finish(job_new(verb_find(STORE_AUTH_OUTSIDE), buf_str(&args)), &reply), 0);
+    struct cursor c = cursor_from(buf_str(&reply));
+    assert_int_equal(auth_get_answer(&c, &answer), 0);
+    return answer;
+}
+
+static void tokens_and_certificates_open_accounts_that_there_are(void **state)
+{
+    static const enum auth_outside_kind kinds[] = {AUTH_OUTSIDE_TOKEN, AUTH_OUTSIDE_CERTIFICATE};
+    static const struct {
+        enum auth_outside_outcome outcome;
+        const char *name;
+        enum auth_verdict verdict;
+    } rows[] = {
+        {AUTH_OUTSIDE_RIGHT, "taro@example.jp", AUTH_OK},
+        {AUTH_OUTSIDE_RIGHT, "TARO@Example.JP", AUTH_OK},
+        {AUTH_OUTSIDE_RIGHT, "info@example.jp", AUTH_BAD}, /* an alias is no name */
+        {AUTH_OUTSIDE_RIGHT, "taro+x@example.jp", AUTH_BAD},
+        {AUTH_OUTSIDE_RIGHT, "nobody@example.jp", AUTH_BAD},
+        {AUTH_OUTSIDE_RIGHT, "", AUTH_BAD},
+        {AUTH_OUTSIDE_WRONG, "taro@example.jp", AUTH_BAD},
+        {AUTH_OUTSIDE_ASK, "taro@example.jp", AUTH_ELSEWHERE},
+        {AUTH_OUTSIDE_ASK, "nobody@example.jp", AUTH_ELSEWHERE},
+    };
+
+    (void)state;
+    assert_int_equal(add_user("taro@example.jp", PASSWORD_TEXT, "correct horse"), 0);
+    buf_put_lp(start_args(), STR("info@example.jp"));
+    buf_put_u32(&args, 1);
+    buf_put_lp(&args, STR("taro@example.jp"));
+    assert_int_equal(run_verb(STORE_ALIAS_ADD, &args, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows) * ARRAY_LEN(kinds); i++) {
+        size_t row = i / ARRAY_LEN(kinds);
+        struct auth_answer a =
+            tell_outside(kinds[i % ARRAY_LEN(kinds)], rows[row].outcome, rows[row].name);
+        assert_int_equal(a.verdict, rows[row].verdict);
+        assert_int_equal(a.who.account != 0, rows[row].verdict == AUTH_OK);
+    }
+    /* What was right without a password is not remembered as one. */
+    assert_int_equal(login("taro@example.jp", ""), AUTH_BAD);
+    buf_put_lp(start_args(), STR("taro@example.jp"));
+    buf_put_u8(&args, 0);
+    assert_int_equal(change(STORE_ACCOUNT_ENABLE, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        assert_int_equal(tell_outside(kinds[i], AUTH_OUTSIDE_RIGHT, "taro@example.jp").verdict,
+                         AUTH_BAD);
+}
+
 static void an_account_of_version_3_logs_in(void **state)
 {
     struct schema third = schema_main;
@@ -520,6 +582,7 @@ int main(void)
         LOGIN_TEST(fakes_are_the_same_each_time_and_look_like_real_ones),
         LOGIN_TEST(a_noted_login_counts_and_marks_the_app_password),
         LOGIN_TEST(recoverable_passwords_are_kept_only_where_wanted),
+        LOGIN_TEST(tokens_and_certificates_open_accounts_that_there_are),
         LOGIN_TEST(an_account_of_version_3_logs_in),
     };
     return RUN_LOGIN_TESTS("auth", tests);

@@ -59,7 +59,7 @@ unpack() { # PACKAGES ROOT
 # make_users NAME: the accounts a server of that name looks up when it starts.
 make_users() {
     case $1 in
-    postfix) set -- postfix postdrop ;;
+    postfix*) set -- postfix postdrop ;;
     opensmtpd) set -- opensmtpd opensmtpq ;;
     dovecot*) set -- dovecot dovenull ;;
     exim4*) set -- Debian-exim ;;

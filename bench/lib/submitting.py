@@ -32,7 +32,6 @@ MASTER_CF = """\
 127.0.0.1:{submission} inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes
 127.0.0.1:{submissions} inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes
  -o smtpd_tls_wrappermode=yes
-tlsmgr unix - - n 1000? 1 tlsmgr
 """
 DOVECOT_AUTH = """
 auth_mechanisms = plain

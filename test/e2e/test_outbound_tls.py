@@ -3,7 +3,7 @@ itself, by STARTTLS on port 25 and as a smarthost that wants a login."""
 import pytest
 
 from hikyaku import Server, until
-from relay import queue_is_empty, records, submit
+from relay import first_attempt, queue_is_empty, route_server
 
 HOST = 'mx.osaka.example'
 PASSWORD = 'kaze-to-tomo-ni'
@@ -19,40 +19,8 @@ def make_osaka():
 
 def tokyo(osaka, port, *lines, trusts=True, password=PASSWORD):
     """A sender whose mail for osaka.example goes to this port of osaka, by this route."""
-    server = Server()
-
-    def configure(text):
-        secret = server.dir / 'password'
-        secret.write_text(password + '\n')
-        secret.chmod(0o600)
-        body = ''.join(f'    {line}\n' for line in lines).replace('PASSWORD_FILE', str(secret))
-        return text + (f'\nroute "osaka" {{\n    to = "osaka.example"\n    via = hosts\n'
-                       f'    hosts = [ "{HOST}:{port}" ]\n{body}}}\n')
-
-    server.config = configure
-    server.settings = {
-        'resolver.local_records': records(f'{HOST}. A 127.0.0.1'),
-        'outbound.private_networks': '[ "127.0.0.0/8" ]',
-        'smtp.relay_networks': '[ "127.0.0.0/8" ]',
-        'queue.retry': '[ "1h" ]',
-    }
-    if trusts:
-        certificate = osaka.dir / 'tls' / 'fullchain.pem'
-        server.settings['tls.ca_file'] = f'"{certificate}"'
-    return server
-
-
-def first_attempt(server, **more):
-    """What the trace says of the first attempt to deliver a letter."""
-    message = submit(server, ['hanako@osaka.example'], **more)
-    ends = ('deferred', 'relayed', 'failed')
-    found = []
-
-    def ended():
-        found[:] = [e for e in server.cli_json('trace', message) if e['event'] in ends]
-        return found
-    until(ended, 30, 'an attempt')
-    return {**found[0], **found[0]['details']}
+    certificate = osaka.dir / 'tls' / 'fullchain.pem' if trusts else None
+    return route_server(HOST, port, *lines, trusts=certificate, password=password)
 
 
 def test_opportunistic_encrypts_to_whoever_it_is(osaka):

@@ -32,8 +32,8 @@ meta_directory = {root}/etc/postfix
 sendmail_path = {root}/usr/sbin/sendmail
 mail_owner = postfix
 setgid_group = postdrop
-import_environment = MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH={libpath}
-export_environment = MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH={libpath}
+import_environment = MAIL_CONFIG TZ LANG=C {variables}
+export_environment = MAIL_CONFIG TZ LANG=C {variables}
 maillog_file = {dir}/log
 maillog_file_prefixes = {dir}
 myhostname = {hostname}
@@ -87,6 +87,7 @@ discard unix - - n - - discard
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
 """
 
@@ -97,16 +98,17 @@ exim_path = {root}/usr/sbin/exim4
 spool_directory = {dir}/data
 log_file_path = {dir}/data/%s.log
 pid_file_path = {dir}/data/pid
-log_selector = +smtp_connection
+log_selector = +smtp_connection +tls_cipher
 smtp_accept_queue_per_connection = 0
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = {port}
+daemon_smtp_ports = {ports}
 keep_environment = LD_LIBRARY_PATH
 deliver_drop_privilege = true
-tls_advertise_hosts =
+{main}
 host_lookup =
 acl_smtp_rcpt = rcpt
 begin acl
+{acl}
 rcpt:
   deny recipients = {refuses}
        message = {refusal}
@@ -124,6 +126,7 @@ box:
   maildir_format = true
   message_prefix = Delivered-To: $local_part@$domain\\n
   user = {user}
+{sections}
 """
 
 SMTPD_CONF = """\
@@ -189,7 +192,7 @@ class Peer:
         self.hostname = hostname
         self.root = unpack(self.package)
         self.port = free_port()
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f'{self.package}-'))
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f'{type(self).__name__.lower()}-'))
         self.dir.chmod(0o755)
         self.process = None
 
@@ -269,13 +272,17 @@ class Postfix(Peer):
         self._make_queue()
         owner = os.stat(self.dir / 'data')
         values = dict(dir=self.dir, root=self.root, hostname=hostname, relayhost=relayhost,
-                      libpath=(self.root / 'libpath').read_text().strip(), port=self.port,
+                      variables=self._variables(), port=self.port,
                       domains=' '.join(domains), uid=owner.st_uid, gid=owner.st_gid)
         if refuses:
             extra += ('smtpd_recipient_restrictions = check_recipient_access '
                       f'inline:{{{{{refuses} = 550 5.1.1 {self.refusal}}}}}\n')
         (self.dir / 'etc/main.cf').write_text(MAIN_CF.format(**values) + extra)
         (self.dir / 'etc/master.cf').write_text(MASTER_CF.format(**values))
+
+    def _variables(self):
+        """What its programs need in their environment."""
+        return f'LD_LIBRARY_PATH={(self.root / "libpath").read_text().strip()}'
 
     def _make_queue(self):
         self._make_dirs('root', 'etc', 'queue', 'queue/pid')
@@ -328,8 +335,12 @@ class Exim(Peer):
         del relay_port
         self._make_dirs(self.user, 'data', 'mail')
         (self.dir / 'exim.conf').write_text(EXIM_CONF.format(
-            dir=self.dir, root=self.root, hostname=hostname, port=self.port, user=self.user,
-            domains=' : '.join(domains), refuses=refuses, refusal=self.refusal))
+            dir=self.dir, root=self.root, hostname=hostname, user=self.user,
+            domains=' : '.join(domains), refuses=refuses, refusal=self.refusal, **self._more()))
+
+    def _more(self):
+        """Its ports and more of its configuration, by the names that EXIM_CONF has for them."""
+        return {'ports': self.port, 'main': 'tls_advertise_hosts =', 'acl': '', 'sections': ''}
 
     def _command(self):
         return [self.root / 'usr/sbin/exim4', '-bdf', '-C', self.dir / 'exim.conf']

@@ -1,7 +1,7 @@
 """What tests of outgoing mail share: a server that relays on loopback, a letter, its queue."""
 import re
 
-from hikyaku import Session
+from hikyaku import Server, Session, until
 
 LETTER = 'Subject: 手紙\r\nFrom: taro@example.jp\r\n\r\nこんにちは\r\n.dots\r\n..\r\nend\r\n'
 
@@ -28,6 +28,32 @@ def sender_settings(port, *lines, **more):
     return settings
 
 
+def route_server(host, port, *lines, to='osaka.example', trusts=None, password=None):
+    """A server whose mail for the domain `to` goes by a route to the host, which is here, at this
+    port. `lines` are more settings of the route, in which PASSWORD_FILE stands for a file with the
+    password. `trusts` is the file of authorities."""
+    server = Server()
+
+    def configure(text):
+        secret = server.dir / 'password'
+        secret.write_text(f'{password}\n')
+        secret.chmod(0o600)
+        body = ''.join(f'    {line}\n' for line in lines).replace('PASSWORD_FILE', str(secret))
+        return text + (f'\nroute "far" {{\n    to = "{to}"\n    via = hosts\n'
+                       f'    hosts = [ "{host}:{port}" ]\n{body}}}\n')
+
+    server.config = configure
+    server.settings = {
+        'resolver.local_records': records(f'{host}. A 127.0.0.1'),
+        'outbound.private_networks': '[ "127.0.0.0/8" ]',
+        'smtp.relay_networks': '[ "127.0.0.0/8" ]',
+        'queue.retry': '[ "1h" ]',
+    }
+    if trusts:
+        server.settings['tls.ca_file'] = f'"{trusts}"'
+    return server
+
+
 def submit(server, recipients, sender='taro@example.jp', letter=LETTER, mail='', rcpt=''):
     """Puts a letter into the queue; the id it was accepted as."""
     with Session(server.port) as session:
@@ -46,6 +72,19 @@ def submit(server, recipients, sender='taro@example.jp', letter=LETTER, mail='',
         reply = session.reply()
         assert reply.startswith('250'), reply
         return reply.split()[-1]
+
+
+def first_attempt(server, recipient='hanako@osaka.example', **more):
+    """Submits a letter; what the trace says of the first attempt to deliver it."""
+    message = submit(server, [recipient], **more)
+    ends = ('deferred', 'relayed', 'failed')
+    found = []
+
+    def ended():
+        found[:] = [e for e in server.cli_json('trace', message) if e['event'] in ends]
+        return found
+    until(ended, 30, 'an attempt')
+    return {**found[0], **found[0]['details']}
 
 
 def attempts(server, message):

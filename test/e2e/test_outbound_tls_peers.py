@@ -83,6 +83,7 @@ def test_require_does_not_go_without(peer, arrivals):
         event = first_attempt(server)
         assert event['event'] == 'deferred', event
         assert 'offers no encryption, which this route demands' in event['reply'], event
+        assert event['status'] == '4.7.4', event
         assert not arrivals()
 
 
@@ -104,6 +105,7 @@ def test_verify_puts_off_and_says_why(peer, authority, arrivals, face, why):
         event = first_attempt(server)
         assert event['event'] == 'deferred', event
         assert HOST in event['reply'] and why in event['reply'], event
+        assert event['status'] == '4.7.5', event
         assert not arrivals()
 
 
@@ -129,6 +131,7 @@ def test_a_failed_handshake_ends_it_where_tls_is_demanded(peer, arrivals):
         event = first_attempt(server)
         assert event['event'] == 'deferred', event
         assert 'protocol' in event['reply'] and '(STARTTLS)' in event['reply'], event
+        assert event['status'] == '4.7.5', event
         assert not arrivals()
 
 
@@ -147,6 +150,7 @@ def test_a_wrong_password_puts_off(peer, authority, arrivals):
     with smarthost_user(peer, peer.mechanisms[0], authority, password='something else') as server:
         event = first_attempt(server)
         assert event['event'] == 'deferred' and '535' in event['reply'], event
+        assert event['status'] == '4.7.8', event
         assert not arrivals()
 
 

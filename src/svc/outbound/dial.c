@@ -109,8 +109,7 @@ static void note_failure(struct dial_failure *f, const struct connection *c,
     (void)snprintf(f->why + used, sizeof(f->why) - used, "%s%s [%s]: %s", used > 0 ? "; " : "",
                    c->host, c->ip, words);
     (void)snprintf(f->host, sizeof(f->host), "%s", c->host);
-    (void)snprintf(f->status, sizeof(f->status), "%s",
-                   reply->code != 0 ? "4.3.2" : verdict_error_status(reply));
+    (void)snprintf(f->status, sizeof(f->status), "%s", verdict_host_status(reply));
     LOG(LOG_INFO, "outbound.host-failed", LOG_C("host", c->host), LOG_C("ip", c->ip),
         LOG_C("stage", smtp_client_stage_name(reply->stage)), LOG_C("why", words));
 }

@@ -196,7 +196,7 @@ static void judge(struct line *l, const struct delivery *del, bool was_busy)
     if (site->blamed < SITE_BLAMED_MAX)
         return;
     struct str why = worst->code != 0 ? worst->text : str_from_c(verdict_error_text(worst->error));
-    struct str status = str_from_c(worst->code != 0 ? "4.3.2" : verdict_error_status(worst));
+    struct str status = str_from_c(verdict_host_status(worst));
     site_note_down(site, down_until_ms(l->job), status, why);
     runner_note_down(l->job, status, why, str_from_c(del->host));
 }

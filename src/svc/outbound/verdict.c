@@ -30,15 +30,35 @@ static const struct {
     {ECANCELED, "4.3.2", "this server is stopping"},
 };
 
+/* Errors that mean something else at one stage than at others. */
+static const struct {
+    enum smtp_client_stage stage;
+    int error;
+    const char *status;
+} at_stages[] = {
+    {SMTP_CLIENT_CONNECT, ETIMEDOUT, "4.4.1"},
+    {SMTP_CLIENT_TLS, EPROTO, "4.7.5"},
+    {SMTP_CLIENT_AUTH, EACCES, "4.7.8"},
+};
+
 const char *verdict_error_status(const struct smtp_client_reply *reply)
 {
-    if (reply->stage == SMTP_CLIENT_CONNECT && reply->error == -ETIMEDOUT)
-        return "4.4.1";
+    for (size_t i = 0; i < ARRAY_LEN(at_stages); i++) {
+        if (at_stages[i].stage == reply->stage && at_stages[i].error == -reply->error)
+            return at_stages[i].status;
+    }
     for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
         if (errors[i].error == -reply->error)
             return errors[i].status;
     }
     return "4.4.0";
+}
+
+const char *verdict_host_status(const struct smtp_client_reply *reply)
+{
+    if (reply->code == 0)
+        return verdict_error_status(reply);
+    return reply->stage == SMTP_CLIENT_AUTH ? "4.7.8" : "4.3.2";
 }
 
 const char *verdict_error_text(int error)

@@ -22,7 +22,11 @@ bool verdict_may_try_next(const struct smtp_client_reply *reply);
  * for a while. */
 bool verdict_blames_server(const struct smtp_client_reply *reply);
 /* The enhanced code of a reply without code, by its stage and error: "4.4.1" is a connection that
- * was not answered, "4.4.2" one that ended or fell silent (RFC 3463 section 3.5). */
+ * was not answered, "4.4.2" one that ended or fell silent (RFC 3463 section 3.5), "4.7.5" one that
+ * could not be encrypted or whose certificate does not do (section 3.8). */
 const char *verdict_error_status(const struct smtp_client_reply *reply);
+/* The enhanced code for a host that did not come to a first transaction, whether it said why or
+ * not. */
+const char *verdict_host_status(const struct smtp_client_reply *reply);
 /* The failure in words: "the connection timed out". */
 const char *verdict_error_text(int error);

@@ -44,6 +44,13 @@ static const struct {
     {SMTP_CLIENT_GREETING, 554, "5.7.1", 0, false, QUEUE_DEFER, "4.7.1", false, false},
     {SMTP_CLIENT_GREETING, 521, "", 0, false, QUEUE_FAIL, "5.0.0", false, false},
     {SMTP_CLIENT_AUTH, 535, "5.7.8", 0, false, QUEUE_DEFER, "4.7.8", false, false},
+    /* RFC 3463: X.7.5 a cryptographic failure, X.7.4 security features not supported, X.7.8 (RFC
+     * 4954) the login. Silence is silence there too. */
+    {SMTP_CLIENT_TLS, 0, "", -EPROTO, false, QUEUE_DEFER, "4.7.5", true, true},
+    {SMTP_CLIENT_TLS, 0, "", -ENOTSUP, false, QUEUE_DEFER, "4.7.4", true, true},
+    {SMTP_CLIENT_TLS, 0, "", -ETIMEDOUT, false, QUEUE_DEFER, "4.4.2", true, true},
+    {SMTP_CLIENT_AUTH, 0, "", -EACCES, false, QUEUE_DEFER, "4.7.8", true, true},
+    {SMTP_CLIENT_CONNECT, 0, "", -EACCES, false, QUEUE_DEFER, "4.4.1", true, true},
     {SMTP_CLIENT_CONNECT, 0, "", -ETIMEDOUT, false, QUEUE_DEFER, "4.4.1", true, true},
     {SMTP_CLIENT_GREETING, 0, "", -ETIMEDOUT, false, QUEUE_DEFER, "4.4.2", true, true},
     {SMTP_CLIENT_CONNECT, 550, "5.1.10", 0, true, QUEUE_FAIL, "5.1.10", false, false},
@@ -75,6 +82,20 @@ static void replies_mean_what_the_standard_says(void **state)
     arena_done(&arena);
 }
 
+/* A host that would not have us is named by what stood in the way. */
+static void failed_hosts_have_a_status(void **state)
+{
+    struct smtp_client_reply reply = {
+        .stage = SMTP_CLIENT_GREETING, .code = 554, .enhanced = "5.7.1", .text = STR("No")};
+
+    (void)state;
+    assert_string_equal(verdict_host_status(&reply), "4.3.2");
+    reply.stage = SMTP_CLIENT_AUTH;
+    assert_string_equal(verdict_host_status(&reply), "4.7.8");
+    reply = (struct smtp_client_reply){.stage = SMTP_CLIENT_TLS, .error = -EPROTO};
+    assert_string_equal(verdict_host_status(&reply), "4.7.5");
+}
+
 static void words_keep_the_codes_of_the_server(void **state)
 {
     struct smtp_client_reply reply = {
@@ -96,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(replies_mean_what_the_standard_says),
+        cmocka_unit_test(failed_hosts_have_a_status),
         cmocka_unit_test(words_keep_the_codes_of_the_server),
     };
     return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);

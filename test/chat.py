@@ -7,10 +7,12 @@ Without arguments: every scenario below test/. Scenarios with the same configura
 two servers run at a time. --check only reads the scenarios. Exits with 1 when any failed.
 """
 import argparse
+import base64
 import concurrent.futures
 import json
 import pathlib
 import re
+import ssl
 import sys
 import traceback
 
@@ -23,10 +25,12 @@ SILENCE_S = 0.2
 PARALLEL_SERVERS = 2
 CLIENT_SCENARIOS = 'smtp-client'  # the matter of client_chat.py
 UNITS_MS = {'ms': 1, 's': 1000, 'min': 60000, 'h': 3600000, 'd': 86400000}
+PORTS = {'smtp': 25, 'submission': 587, 'submissions': 465}
 SETUP = ('config', 'domain', 'account', 'alias')
 ESCAPE = re.compile(r'\\(r|n|t|\\|s|x[0-9a-fA-F]{2})')
 ESCAPES = {'r': b'\r', 'n': b'\n', 't': b'\t', 's': b' ', '\\': b'\\'}
-STEP = re.compile(r'^(?P<connection>[1-9]?)(?P<verb>C-raw:|C-fill:|C:|S-times:|S:|S~|[a-z]+)'
+STEP = re.compile(r'^(?P<connection>[1-9]?)'
+                  r'(?P<verb>C-raw:|C-fill:|C-base64:|C:|S-times:|S:|S~|[a-z]+)'
                   r'(?: (?P<rest>.*))?$')
 
 
@@ -65,6 +69,15 @@ def reply_pattern(text):
     return re.compile(pattern)
 
 
+def connect_words(words):
+    """(source address or None, name of the port) of "connect [from ADDRESS] [at PORT]"."""
+    values = dict(zip(words[::2], words[1::2]))
+    port = values.get('at', 'smtp')
+    if len(words) % 2 or set(values) - {'from', 'at'} or port not in PORTS:
+        raise ScenarioError('connect [from ADDRESS] [at smtp|submission|submissions]')
+    return values.get('from'), port
+
+
 class Step:
     """One line of the dialogue."""
 
@@ -90,6 +103,8 @@ class Step:
                 self.count, self.pattern = int(count), reply_pattern(reply)
             elif self.verb in ('S~', 'last', 'log'):
                 self.pattern = re.compile(self.rest, re.MULTILINE)
+            elif self.verb == 'connect':
+                self.source, self.port = connect_words(self.rest.split())
             elif self.verb == 'advance':
                 self.ms = duration_ms(self.rest)
             elif self.verb == 'C-fill':
@@ -176,13 +191,22 @@ class Run:
         self.transcript.append(f'{step.connection}{mark} {text}'[:300])
 
     def connect(self, step):
-        """connect [from ADDRESS]"""
-        words = step.rest.split()
-        source = words[1] if words[:1] == ['from'] else None
+        """connect [from ADDRESS] [at PORT]; TLS begins at once at submissions."""
         old = self.sessions.pop(step.connection, None)
         if old:
             old.close()
-        self.sessions[step.connection] = Session(self.server.port, source=source)
+        port = PORTS[step.port] + self.server.offset
+        self.sessions[step.connection] = Session(port, source=step.source)
+        if step.port == 'submissions':
+            self.shake_hands(step)
+
+    def shake_hands(self, step):
+        """TLS from here on; the certificate must be the server's own."""
+        session = self.session(step)
+        assert not session.buffer, f'in the clear before TLS: {session.buffer!r}'
+        context = ssl.create_default_context(cafile=self.server.dir / 'tls' / 'fullchain.pem')
+        session.socket = context.wrap_socket(session.socket, server_hostname=self.server.hostname)
+        self.note(step, '-', session.socket.version())
 
     def drop(self, step):
         """The client goes away without a word."""
@@ -198,6 +222,12 @@ class Run:
 
     def send_raw(self, step):
         self._send(step, unescape(step.rest))
+
+    def send_base64(self, step):
+        """C-base64: [COMMAND |] TEXT: the command, and the text (with escapes) encoded."""
+        command, bar, text = step.rest.rpartition(' | ')
+        coded = base64.b64encode(unescape(text))
+        self._send(step, (f'{command} '.encode() if bar else b'') + coded + b'\r\n')
 
     def send_fill(self, step):
         """C-fill: COUNT TEXT: TEXT (with escapes, {n} = 1, 2, ...) COUNT times, nothing added."""
@@ -288,10 +318,11 @@ def as_text(message):
     return message.replace(b'\r\n', b'\n').decode('utf-8', 'replace')
 
 
-STEPS = {'C': Run.send_line, 'C-raw': Run.send_raw, 'C-fill': Run.send_fill, 'S': Run.expect,
-         'S~': Run.expect, 'S-times': Run.expect_times, 'last': Run.last, 'silence': Run.silence,
-         'close': Run.close, 'connect': Run.connect, 'drop': Run.drop, 'advance': Run.advance,
-         'mailbox': Run.mailbox, 'trace': Run.trace, 'log': Run.log}
+STEPS = {'C': Run.send_line, 'C-raw': Run.send_raw, 'C-fill': Run.send_fill,
+         'C-base64': Run.send_base64, 'S': Run.expect, 'S~': Run.expect,
+         'S-times': Run.expect_times, 'last': Run.last, 'silence': Run.silence, 'close': Run.close,
+         'connect': Run.connect, 'handshake': Run.shake_hands, 'drop': Run.drop,
+         'advance': Run.advance, 'mailbox': Run.mailbox, 'trace': Run.trace, 'log': Run.log}
 CHECKS = ('S', 'S~', 'S-times', 'last', 'silence', 'close', 'mailbox', 'trace', 'log')
 
 

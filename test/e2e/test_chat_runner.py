@@ -22,6 +22,10 @@ PASSING = {
     'two': 'S: 220\n2connect\n2S: 220\n2C: QUIT\n2S: 221\nC: QUIT\nS: 221\ndrop\n'
            'connect from 127.0.0.2\nS: 220\n',
     'fill': 'S: 220\nC-fill: 3 NONE {n}\\r\\n\nS-times: 3 500\nsilence\n',
+    'tls': 'S: 220\nC: STARTTLS\nS: 220\nhandshake\nsilence\nC: NONE\nS: 500\nC: QUIT\nS: 221\n'
+           'close\n2connect from 127.0.0.2 at submission\n2S: 220\n',
+    'base64': 'S: 220\nC-base64: AUTH PLAIN | a\\x00b 飛\nS~ ^334 YQBiIOmjmw==$\n'
+              'C: AUTH\nS: 334\nC-base64: a\nS: 500\n',
     'last': 'C-raw: NONE\\r\\nQUIT\\r\\n\nlast ^221\nsilence\n',
 }
 FAILING = {
@@ -38,6 +42,9 @@ FAILING = {
     'unknown step': ('S: 220\nwait 3\n', 'there is no step "wait"'),
     'bad code': ('S: hello\n', 'S: takes a code'),
     'nothing expected': ('C: QUIT\n', 'it expects nothing'),
+    'no port': ('connect at imap\nS: 220\n', 'connect [from ADDRESS] [at smtp|'),
+    'no address': ('connect from\nS: 220\n', 'connect [from ADDRESS] [at smtp|'),
+    'no handshake': ('S: 220\nC: NONE\nhandshake\nS: 220\n', 'x.chat:5: handshake'),
     'late setup': ('S: 220\naccount: a@b\n', 'comes before the dialogue'),
 }
 

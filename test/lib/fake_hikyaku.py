@@ -9,12 +9,15 @@ import pathlib
 import re
 import signal
 import socketserver
+import ssl
 import struct
+import subprocess
 import sys
 import threading
 import time
 
 TIMEOUT_MS = 300000
+TLS_FILES = ('fullchain.pem', 'privkey.pem')
 
 
 def option(name, default=None):
@@ -44,7 +47,7 @@ class Handler(socketserver.StreamRequestHandler):
         while b'\r\n' not in self.pending:
             try:
                 data = self.request.recv(4096)
-            except TimeoutError:
+            except (TimeoutError, ssl.SSLWantReadError):
                 if clock_ms() > self.deadline:
                     self.say('421 4.4.2 Timeout')
                     return None
@@ -101,6 +104,20 @@ class Handler(socketserver.StreamRequestHandler):
         self.say('250 2.0.0 Ok')
         return True
 
+    def do_star(self, _):
+        self.say('220 2.0.0 Go on')
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*(folder() / 'tls' / name for name in TLS_FILES))
+        self.request.settimeout(10)
+        self.request = context.wrap_socket(self.request, server_side=True)
+        self.request.settimeout(0.02)
+        self.wfile = self.request.makefile('wb', 0)
+        return True
+
+    def do_auth(self, line):
+        self.say(f'334 {line.split()[-1].decode()}')
+        return True
+
     def do_quit(self, _):
         self.say('221 2.0.0 Bye')
         return False
@@ -113,7 +130,9 @@ class TcpServer(socketserver.ThreadingTCPServer):
 
 def serve():
     port = int(re.search(r'port = (\d+)', (folder() / 'hikyaku.conf').read_text()).group(1))
-    with TcpServer(('127.0.0.1', port), Handler) as server:
+    with TcpServer(('127.0.0.1', port), Handler) as server, \
+            TcpServer(('127.0.0.1', port - 25 + 587), Handler) as submission:
+        threading.Thread(target=submission.serve_forever, daemon=True).start()
         stop = threading.Thread(target=server.shutdown)
         signal.signal(signal.SIGTERM, lambda *_: stop.start())
         server.serve_forever(0.05)
@@ -122,6 +141,12 @@ def serve():
 def init():
     path = pathlib.Path(option('--dir'))
     (path / 'mail').mkdir()
+    (path / 'tls').mkdir()
+    certificate, key = (path / 'tls' / name for name in TLS_FILES)
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                    'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=mx.example.jp', '-addext',
+                    'subjectAltName=DNS:mx.example.jp', '-out', certificate, '-keyout', key],
+                   check=True, capture_output=True, timeout=60)
     port = 25 + int(option('--port-offset'))
     (path / 'hikyaku.conf').write_text(f'listen {{\n    port = {port};\n}}\n')
 

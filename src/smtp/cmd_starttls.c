@@ -23,10 +23,11 @@ static struct reply refuse(const struct smtp_session *s)
     return reply_of(0, "", "");
 }
 
-/* Nothing that was said before counts any more (section 4.2). */
+/* Nothing that was said before counts any more (section 4.2), a login neither. */
 static void begin_anew(struct smtp_session *s)
 {
     smtp_transaction_reset(s);
+    smtp_login_reset(s);
     free(s->helo);
     s->helo = NULL;
     s->has_hello = s->is_extended = false;

@@ -27,6 +27,13 @@ void smtp_transaction_reset(struct smtp_session *s)
     t->recipients_end = &t->recipients;
 }
 
+void smtp_login_reset(struct smtp_session *s)
+{
+    free(s->login.address);
+    free(s->login.mechanism);
+    s->login = (struct smtp_login){0};
+}
+
 size_t smtp_max_recipients(const struct smtp_session *s)
 {
     return MIN((size_t)s->policy->settings->smtp_max_recipients, (size_t)SMTP_RECIPIENTS_MAX);
@@ -341,7 +348,6 @@ void smtp_session_run(const struct smtp_session_config *config)
     smtp_transaction_reset(&s);
     arena_done(&s.transaction.arena);
     arena_done(&s.command_arena);
-    free(s.login.address);
-    free(s.login.mechanism);
+    smtp_login_reset(&s);
     free(s.helo);
 }

@@ -140,3 +140,5 @@ MUST_CHECK int smtp_send_now(struct smtp_session *s, const struct reply *reply);
 size_t smtp_max_recipients(const struct smtp_session *s);
 /* Ends the transaction and forgets it (RSET, a new EHLO, after each message). */
 void smtp_transaction_reset(struct smtp_session *s);
+/* Nobody has logged in any more. */
+void smtp_login_reset(struct smtp_session *s);

@@ -11,11 +11,12 @@ enum {
 
 unsigned smtp_offers(const struct settings *settings, bool is_submission, bool is_encrypted)
 {
+    unsigned offers = is_encrypted ? SMTP_OFFER_REQUIRETLS : 0U;
+
     if (!is_submission)
-        return 0;
-    return SMTP_OFFER_BY | SMTP_OFFER_PRIORITY |
-           (settings->submit_max_hold >= SECOND_MS ? SMTP_OFFER_HOLD : 0U) |
-           (is_encrypted ? SMTP_OFFER_REQUIRETLS : 0U);
+        return offers;
+    return offers | SMTP_OFFER_BY | SMTP_OFFER_PRIORITY |
+           (settings->submit_max_hold >= SECOND_MS ? SMTP_OFFER_HOLD : 0U);
 }
 
 /* RFC 3339 without parts of a second. */

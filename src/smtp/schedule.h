@@ -15,8 +15,8 @@
 #include "smtp/params.h"
 #include "smtp/reply.h"
 
-/* The enum smtp_offer bits for a session: none for who brings mail of strangers; REQUIRETLS only
- * where the mail came encrypted itself. */
+/* The enum smtp_offer bits for a session: times and priorities for who submits mail, REQUIRETLS for
+ * everybody whose mail comes encrypted itself (RFC 8689 section 2: relays too). */
 unsigned smtp_offers(const struct settings *settings, bool is_submission, bool is_encrypted);
 /* Appends what the reply to EHLO says of them, each "\nKEYWORD ...". */
 void smtp_put_offers(const struct settings *settings, unsigned offers, int64_t now_ms,

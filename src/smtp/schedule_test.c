@@ -40,10 +40,11 @@ static struct smtp_mail_params params_of(const char *text)
     return p;
 }
 
-static void only_who_submits_is_offered_anything(void **state)
+static void only_who_submits_is_offered_times(void **state)
 {
     (void)state;
-    assert_int_equal(smtp_offers(settings, false, true), 0);
+    assert_int_equal(smtp_offers(settings, false, false), 0);
+    assert_int_equal(smtp_offers(settings, false, true), SMTP_OFFER_REQUIRETLS);
     assert_int_equal(smtp_offers(settings, true, false),
                      SMTP_OFFER_HOLD | SMTP_OFFER_BY | SMTP_OFFER_PRIORITY);
     assert_int_equal(smtp_offers(settings, true, true), SMTP_OFFER_ALL);
@@ -131,7 +132,7 @@ static void moments_are_what_was_meant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(only_who_submits_is_offered_anything, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(only_who_submits_is_offered_times, set_up, tear_down),
         cmocka_unit_test_setup_teardown(offers_are_told_with_their_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(times_that_cannot_be_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(moments_are_what_was_meant, set_up, tear_down),

@@ -69,25 +69,39 @@ smtp_tls_loglevel = 1
 
 
 class TlsPostfix(Postfix):
-    """See above. `login` is a name and a password for the faces that want one; `extra` is text for
-    main.cf."""
+    """See above. `login` is a name and a password for the faces that want one, and for what it
+    sends itself by `routes`: {recipient: (port here, {setting of postconf(5): value})}."""
     package = 'postfix+libsasl2-modules+libsasl2-modules-db+sasl2-bin'
 
-    def __init__(self, faces=None, login=None, extra='', **more):
+    def __init__(self, faces=None, login=None, routes=None, **more):
         self.faces = Faces(faces or {}, login)
-        super().__init__(extra=POSTFIX_TLS + extra, **more)
+        self.routes = routes or {}
+        super().__init__(extra=POSTFIX_TLS + self._tables(), **more)
         self.faces.copy_certificates(self.dir / 'certificates', 'root')
         (self.dir / 'etc/sasl').mkdir()
         with open(self.dir / 'etc/master.cf', 'a', encoding='utf-8') as file:
             for name, face in self.faces.faces.items():
                 file.write(self._service(name, face) + '\n')
-        if login:
+            for number, (_, options) in enumerate(self.routes.values()):
+                file.write(f'route{number} unix - - n - - smtp\n' + ''.join(
+                    f'  -o {{ {name} = {value} }}\n' for name, value in options.items()))
+        if login and faces:
             self._add_login(*login)
 
     @property
     def ports(self):
         """The port of each face."""
         return self.faces.ports
+
+    def _tables(self):
+        """Settings by which it finds its routes, and what it logs in with there."""
+        routes = ' '.join(f'{{ {to} = route{number}:[127.0.0.1]:{port} }}'
+                          for number, (to, (port, _)) in enumerate(self.routes.items()))
+        ports = {port for port, _ in self.routes.values()}
+        logins = ' '.join(f'{{ [127.0.0.1]:{port} = {":".join(self.faces.login)} }}'
+                          for port in ports) if self.faces.login else ''
+        return (f'transport_maps = inline:{{ {routes} }}\n' if routes else '') + \
+            (f'smtp_sasl_password_maps = inline:{{ {logins} }}\n' if logins else '')
 
     def _variables(self):
         plugins = next(self.root.glob('usr/lib/*-linux-gnu*/sasl2'))

@@ -53,6 +53,7 @@ check    libzbar0            reads QR codes as a phone does
 check    procps              processes and their memory
 check    iproute2            sockets and loopback addresses
 check    openssl             certificates and s_client
+check    testssl.sh          looks for what is weak in TLS
 check    git                 the tests of the commit check
 check    git-email           git send-email, a program that calls sendmail
 check    libmailtools-perl   git send-email reads addresses with it

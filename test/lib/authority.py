@@ -50,14 +50,15 @@ class Authority:
                 '/CN=Test authority', '-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-out',
                 self.file)
 
-    def issue(self, host, days=30):
-        """A certificate for the host; with EXPIRED days, one that is over."""
+    def issue(self, host, days=30, extensions=''):
+        """A certificate for the host; with EXPIRED days, one that is over. `extensions` are more
+        lines as x509v3_config(5) has them."""
         stem = self.folder / (f'{host}.expired' if days < 0 else host)
         key, request, more = (stem.with_name(stem.name + end) for end in ('.key', '.csr', '.ext'))
         leaf, chain = (stem.with_name(stem.name + end) for end in ('.leaf', '.pem'))
         new_key(key)
         more.write_text(f'subjectAltName=DNS:{host}\nbasicConstraints=critical,CA:FALSE\n'
-                        'extendedKeyUsage=serverAuth,clientAuth\n')
+                        'extendedKeyUsage=serverAuth,clientAuth\n' + extensions)
         openssl('req', '-new', '-key', key, '-subj', f'/CN={host}', '-out', request)
         openssl('x509', '-req', '-in', request, '-CA', self.file, '-CAkey', self.key, '-days', days,
                 '-extfile', more, '-out', leaf)

@@ -57,6 +57,8 @@ check    testssl.sh          looks for what is weak in TLS
 check    git                 the tests of the commit check
 check    git-email           git send-email, a program that calls sendmail
 check    libmailtools-perl   git send-email reads addresses with it
+check    libauthen-sasl-perl  git send-email logs in with it
+check    libio-socket-ssl-perl  git send-email encrypts with it
 lint     clang-format        layout of the code
 lint     clang-tidy          finds bugs by reading
 lint     pmccabe             length and complexity of functions

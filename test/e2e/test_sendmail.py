@@ -12,12 +12,12 @@ import subprocess
 
 import pytest
 
+from git import DEVELOPER, Git
 from hikyaku import DOMAIN, HOSTNAME, Server, children, until
 from sink import Sink
 
 TARO = 'taro@example.jp'
 HANAKO = 'hanako@example.jp'
-DEVELOPER = '飛脚 Taro'
 IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_ROOT, reason='users are changed by root only')
 
@@ -436,39 +436,12 @@ def arrived(sink):
     return sorted(recipient for mail in sink.messages for recipient in mail[1])
 
 
-class Git:
-    """A repository of somebody who sends patches by mail, with nothing of this machine's."""
-
-    def __init__(self, sender, folder):
-        exec_path = subprocess.run(['git', '--exec-path'], capture_output=True, check=True)
-        if not (pathlib.Path(exec_path.stdout.decode().strip()) / 'git-send-email').exists():
-            pytest.skip('git send-email is not installed')
-        self.folder = folder
-        self.env = dict(sender.server.env, HIKYAKU_CONFIG=str(sender.server.config_path),
-                        HOME=str(folder), GIT_CONFIG_NOSYSTEM='1', LC_ALL='C.UTF-8')
-        self.run('init', '--quiet', '--initial-branch=master')
-        for name, value in (('user.name', DEVELOPER), ('user.email', 'dev@project.example'),
-                            ('sendemail.confirm', 'never'), ('sendemail.suppresscc', 'all')):
-            self.run('config', name, value)
-
-    def run(self, *args, check=True):
-        run = subprocess.run(['git', *map(str, args)], capture_output=True, timeout=60,
-                             check=False, cwd=self.folder, env=self.env)
-        assert run.returncode == 0 or not check, run.stderr.decode()
-        return run
-
-    def commit(self, subject, text):
-        (self.folder / 'file').write_text(text)
-        self.run('add', 'file')
-        self.run('commit', '--quiet', '-m', subject)
-
-
 def test_git_sends_patches(tmp_path):
     sink = Sink()
     with Server(settings=settings(sink.port)) as server:
         server.add_account(TARO)
         sender = Sender(server)
-        git = Git(sender, tmp_path)
+        git = Git(server, tmp_path)
         git.commit('Begin', 'nothing\n')
         git.commit('日本語の件名\n\n.\n..\nFrom here on', '日本語\n.\n')
         git.commit('Say more', 'x' * 1200 + '\n')
@@ -500,7 +473,7 @@ def test_git_sends_patches(tmp_path):
 
 
 def test_git_hears_what_sendmail_says(server, sender, tmp_path):
-    git = Git(sender, tmp_path)
+    git = Git(server, tmp_path)
     git.commit('Begin', 'nothing\n')
     # The older way to name the program, and nothing said of the sender: then it is the user.
     command = ['send-email', f'--smtp-server={sender.bin}/sendmail', '--to', TARO, '--root', '-1']

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from authority import Authority
+from authority import Authority, as_own
 from hikyaku import HOSTNAME, Server
 
 # Protocols, ciphers, preferences, certificate, forward secrecy; then one by one the weaknesses.
@@ -31,19 +31,6 @@ def start(server, authority, folder, name, port, *options):
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT), out
 
 
-def with_certificate(folder, certificate):
-    """For Server(config=...): the certificate in certbot's layout."""
-    shutil.copyfile(certificate.chain, folder / 'fullchain.pem')
-    shutil.copyfile(certificate.key, folder / 'privkey.pem')
-    (folder / 'privkey.pem').chmod(0o600)
-
-    def change(text):
-        begin = text.index('certificate "own" {')
-        return (f'{text[:begin]}certificate "own" {{\n    folder = "{folder}"\n'
-                f'{text[text.index("}", begin):]}')
-    return change
-
-
 def check(process, out):
     """Its findings by name, after nothing was found that counts."""
     said, _ = process.communicate(timeout=SECONDS)
@@ -58,11 +45,9 @@ def test_testssl_finds_nothing(tmp_path):
     if shutil.which('testssl') is None:
         pytest.skip('testssl is not installed (package testssl.sh)')
     authority = Authority(tmp_path)
-    live = tmp_path / 'live'
-    live.mkdir()
     certificate = authority.issue(HOSTNAME, 90,
                                   'crlDistributionPoints=URI:http://crl.example.jp/a.crl\n')
-    with Server(config=with_certificate(live, certificate),
+    with Server(config=as_own(certificate, tmp_path / 'live'),
                 settings={'brakes.connections': '0'}) as server:
         # Both at once: they wait more than they work.
         runs = [start(server, authority, tmp_path, 'submissions', server.submissions_port),

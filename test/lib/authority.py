@@ -4,6 +4,7 @@
     certificate = authority.issue('mx.example.net')
     ... certificate.chain, certificate.key: files in PEM; authority.file: what to trust
 """
+import shutil
 import subprocess
 import typing
 
@@ -36,6 +37,21 @@ def self_signed(folder, host):
     openssl('req', '-x509', '-new', '-key', key, '-days', 30, '-subj', f'/CN={host}', '-addext',
             f'subjectAltName=DNS:{host}', '-out', chain)
     return Certificate(chain, key)
+
+
+def as_own(certificate, folder):
+    """For Server(config=...): the server's own certificate is this one, in a new folder, in
+    certbot's layout."""
+    folder.mkdir()
+    shutil.copyfile(certificate.chain, folder / 'fullchain.pem')
+    shutil.copyfile(certificate.key, folder / 'privkey.pem')
+    (folder / 'privkey.pem').chmod(0o600)
+
+    def change(text):
+        begin = text.index('certificate "own" {')
+        return (f'{text[:begin]}certificate "own" {{\n    folder = "{folder}"\n'
+                f'{text[text.index("}", begin):]}')
+    return change
 
 
 class Authority:

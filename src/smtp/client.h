@@ -68,9 +68,10 @@ struct smtp_client_reply {
     uint16_t code;                             /* 200 to 599; 0: there was no reply, see error */
     char enhanced[SMTP_CLIENT_ENHANCED_BYTES]; /* as the peer said it, "" if it did not, or if its
                                                   class is not that of the code */
-    struct str text; /* without codes, lines separated by \n, printable: control characters and
-                        broken UTF-8 are replaced; in the arena */
-    bool is_local;   /* the words are our own: the peer was not asked */
+    struct str text;    /* without codes, lines separated by \n, printable: control characters and
+                           broken UTF-8 are replaced; in the arena */
+    bool is_local;      /* the words are our own: the peer was not asked */
+    bool is_about_host; /* with is_local: another host of the destination may do better */
     /* -ETIMEDOUT; -ECONNRESET (also a plain close); -EPROTO: not SMTP, or an answer that makes no
      * sense here, such as 354 to RCPT; -EMSGSIZE: a reply without bounds; -ECANCELED; other errno
      * of the socket or of the source of the text; 0 when there was a reply. */

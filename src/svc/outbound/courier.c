@@ -166,7 +166,8 @@ int courier_carry(struct courier *c, struct connection *connection,
     /* RFC 8689 section 4.2.1: encrypted to whom it is for, not to anybody. */
     struct urgency_peer peer = {.extensions = connection->client.extensions,
                                 .min_by_s = connection->client.min_by_s,
-                                .is_encrypted = connection->client.is_verified};
+                                .is_encrypted = connection->client.is_verified,
+                                .is_sure = c->is_sure};
     struct carrying carrying = {.courier = c, .source = &source};
 
     *out = (struct courier_outcome){.replies = arena_alloc(arena, count * sizeof(out->replies[0]))};

@@ -15,6 +15,7 @@
 
 struct courier {
     struct worker_call result; /* of the message before */
+    bool is_sure;              /* the hosts are the right ones: see target.h */
     const struct settings *settings;
 };
 

@@ -392,6 +392,7 @@ void line_init(struct line *l, struct job_of_destination *d, struct connection *
     *l = (struct line){
         .job = d, .connection = c, .batch_size = batch_size > 0 ? batch_size : FIRST_BATCH};
     courier_init(&l->courier);
+    l->courier.is_sure = d->target.is_sure;
     buf_init(&l->reply, WORKER_CALL_MAX_BYTES);
     buf_init(&l->tried, TRIED_MAX_BYTES);
 }

@@ -215,13 +215,14 @@ static void put_settled(const struct queue_report_message *m, struct buf *out)
     }
 }
 
-static uint8_t notice_flags(const struct notice *n)
+static uint8_t notice_flags(const struct queue_report_message *m, const struct notice *n)
 {
     bool is_utf8 = n->to.is_utf8 || n->needs.is_smtputf8;
 
     /* What postmaster cannot be told is told nobody: there the chain ends. */
     return (uint8_t)((n->is_for_postmaster ? 0 : DELIVER_NOTICE) |
-                     (n->needs.is_8bit ? DELIVER_8BIT : 0) | (is_utf8 ? DELIVER_SMTPUTF8 : 0));
+                     (n->needs.is_8bit ? DELIVER_8BIT : 0) | (is_utf8 ? DELIVER_SMTPUTF8 : 0) |
+                     (m->flags & DELIVER_REQUIRETLS)); /* RFC 8689 section 5 */
 }
 
 /* RFC 6710 section 4.6: as urgent as what it is about. */
@@ -238,7 +239,7 @@ static int give(const struct queue_report_message *m, const struct notice *n, st
         .message_id = n->id,
         .session_id = n->id,
         .received_ms = clock_real_ms(),
-        .flags = (uint8_t)(notice_flags(n) | (m->flags & DELIVER_HAS_PRIORITY)),
+        .flags = (uint8_t)(notice_flags(m, n) | (m->flags & DELIVER_HAS_PRIORITY)),
         .priority = notice_priority(m),
         .prefix_bytes = n->prefix_bytes,
         .summary = buf_str(&n->summary),

@@ -132,6 +132,7 @@ static int resolve_mx(const struct settings *settings, struct str domain, struct
     out->why = mx.why;
     if (mx.outcome != MX_OK)
         return 0;
+    out->is_sure = mx.is_secure;
     out->limits = find_limits(settings, domain, &mx);
     out->hosts = arena_alloc(arena, mx.host_count * sizeof(out->hosts[0]));
     for (size_t i = 0; i < mx.host_count; i++)
@@ -220,6 +221,7 @@ static int resolve_hosts(const struct settings *settings, struct arena *arena, s
     }
     /* What the operator wrote does not become wrong for good because a name is missing for now. */
     out->outcome = out->host_count > 0 ? MX_OK : MX_TEMPORARY;
+    out->is_sure = true;
     out->site_key = str_from_c(arena_printf(arena, "/%s", out->route->name));
     return r;
 }

@@ -25,6 +25,7 @@ struct target {
     struct str site_key;
     struct target_host *hosts;
     size_t host_count;
+    bool is_sure; /* nobody else could name the hosts: DNSSEC, or the configuration */
 };
 
 /* Resolves the destination (queue_rows.h says what its name means). Yields. Everything lives in the

@@ -14,6 +14,21 @@ static void refuse(struct smtp_client_reply *out, const char *status, const char
     (void)snprintf(out->enhanced, sizeof(out->enhanced), "%s", status);
 }
 
+/* RFC 8689 section 4.2.1: why a message that requires TLS may not go to the peer, with the status
+ * for it; NULL: it may. */
+static const char *find_weakness(const struct urgency_peer *peer, const char **out_status)
+{
+    *out_status = "5.7.10";
+    if (!peer->is_encrypted)
+        return "the message may only travel over encrypted connections to servers whose "
+               "certificate was verified (REQUIRETLS), and this one is not";
+    if (!peer->is_sure)
+        return "the message may only travel to servers that are known for sure (REQUIRETLS), and "
+               "the MX records of the domain are not signed (DNSSEC)";
+    *out_status = "5.7.30";
+    return (peer->extensions & SMTP_EXT_REQUIRETLS) == 0 ? "REQUIRETLS support required" : NULL;
+}
+
 /* Whole seconds that are left; none of a second that has begun. */
 static int64_t seconds_left(const struct queue_message *m, int64_t now_ms)
 {
@@ -51,17 +66,18 @@ bool urgency_apply(const struct queue_message *m, const struct urgency_peer *pee
     bool must_return = (m->by & DELIVER_BY_RETURN) != 0;
     int64_t left_s = seconds_left(m, now_ms);
 
-    /* Notices go back in any way there is (RFC 8689 section 5). */
-    out->is_requiretls = (m->flags & DELIVER_REQUIRETLS) != 0 && m->sender.len > 0;
-    if (out->is_requiretls && !peer->is_encrypted) {
-        refuse(out_reply, "5.7.10",
-               "the message may only travel encrypted (REQUIRETLS), and the connection is not");
+    const char *status = NULL;
+    const char *weakness =
+        (m->flags & DELIVER_REQUIRETLS) != 0 ? find_weakness(peer, &status) : NULL;
+
+    /* Notices go back in any way there is (RFC 8689 section 5); the others to whichever host of the
+     * destination can (section 4.2.1). */
+    if (weakness != NULL && m->sender.len > 0) {
+        refuse(out_reply, status, weakness);
+        out_reply->is_about_host = true;
         return false;
     }
-    if (out->is_requiretls && (peer->extensions & SMTP_EXT_REQUIRETLS) == 0) {
-        refuse(out_reply, "5.7.30", "REQUIRETLS support required");
-        return false;
-    }
+    out->is_requiretls = (m->flags & DELIVER_REQUIRETLS) != 0 && weakness == NULL;
     if (must_return && !check_return(peer, left_s, out_reply))
         return false;
     if (m->by != 0) {

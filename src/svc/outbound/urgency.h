@@ -14,6 +14,7 @@ struct urgency_peer {
     unsigned extensions; /* enum smtp_client_extension */
     uint32_t min_by_s;   /* RFC 2852; 0: none */
     bool is_encrypted;   /* and verified, as RFC 8689 section 4.2.1 asks */
+    bool is_sure;        /* it is the right one: DNSSEC or the configuration named it */
 };
 
 /* Puts the wishes into the message for the peer; `now_ms` is real time. False when it may not have

@@ -27,16 +27,30 @@ static void only_who_can_keep_it_gets_it(void **state)
         {DELIVER_BY_RETURN, 0, 999, {.extensions = SMTP_EXT_DELIVERBY}, "5.4.7", 0, 0},
         {DELIVER_BY_RETURN, 0, -1, {.extensions = SMTP_EXT_DELIVERBY}, "5.4.7", 0, 0},
         {DELIVER_BY_RETURN, 0, 60000, {0}, "5.4.7", 0, 0},
-        {DELIVER_BY_RETURN, 0, 59000, {SMTP_EXT_DELIVERBY, 60, false}, "5.4.7", 0, 0},
-        {DELIVER_BY_RETURN, 0, 60000, {SMTP_EXT_DELIVERBY, 60, false}, "", SMTP_BY_RETURN, 60},
+        {DELIVER_BY_RETURN, 0, 59000, {SMTP_EXT_DELIVERBY, 60, false, false}, "5.4.7", 0, 0},
+        {DELIVER_BY_RETURN,
+         0,
+         60000,
+         {SMTP_EXT_DELIVERBY, 60, false, false},
+         "",
+         SMTP_BY_RETURN,
+         60},
         {DELIVER_BY_NOTIFY, 0, 60000, {0}, "", SMTP_BY_NOTIFY, 60},
-        {DELIVER_BY_NOTIFY, 0, 10000, {SMTP_EXT_DELIVERBY, 60, false}, "", SMTP_BY_NOTIFY, 10},
+        {DELIVER_BY_NOTIFY,
+         0,
+         10000,
+         {SMTP_EXT_DELIVERBY, 60, false, false},
+         "",
+         SMTP_BY_NOTIFY,
+         10},
         {DELIVER_BY_NOTIFY, 0, -1, {.extensions = SMTP_EXT_DELIVERBY}, "", SMTP_BY_NOTIFY, -1},
         {DELIVER_BY_NOTIFY, 0, -1000, {.extensions = SMTP_EXT_DELIVERBY}, "", SMTP_BY_NOTIFY, -1},
         {DELIVER_BY_NOTIFY, 0, INT64_C(-4000000000000), {0}, "", SMTP_BY_NOTIFY, -SMTP_SECONDS_MAX},
         {0, DELIVER_REQUIRETLS, 0, {.extensions = SMTP_EXT_REQUIRETLS}, "5.7.10", 0, 0},
-        {0, DELIVER_REQUIRETLS, 0, {.is_encrypted = true}, "5.7.30", 0, 0},
-        {0, DELIVER_REQUIRETLS, 0, {SMTP_EXT_REQUIRETLS, 0, true}, "", SMTP_BY_NONE, 0},
+        {0, DELIVER_REQUIRETLS, 0, {.is_encrypted = true, .is_sure = true}, "5.7.30", 0, 0},
+        {0, DELIVER_REQUIRETLS, 0, {SMTP_EXT_REQUIRETLS, 0, true, false}, "5.7.10", 0, 0},
+        {0, DELIVER_REQUIRETLS, 0, {SMTP_EXT_REQUIRETLS, 0, false, true}, "5.7.10", 0, 0},
+        {0, DELIVER_REQUIRETLS, 0, {SMTP_EXT_REQUIRETLS, 0, true, true}, "", SMTP_BY_NONE, 0},
     };
 
     (void)state;
@@ -51,6 +65,7 @@ static void only_who_can_keep_it_gets_it(void **state)
         assert_string_equal(reply.enhanced, cases[i].refused);
         assert_int_equal(may_go, cases[i].refused[0] == '\0');
         assert_int_equal(reply.is_local, !may_go);
+        assert_int_equal(reply.is_about_host, !may_go && cases[i].flags != 0);
         if (!may_go)
             continue;
         assert_int_equal(out.by, cases[i].expected_by);
@@ -78,9 +93,13 @@ static void wishes_are_passed_on(void **state)
     m.priority = DELIVER_BULK_PRIORITY;
     assert_true(urgency_apply(&m, &peer, NOW_MS, &out, &reply));
     assert_false(out.has_priority);
+    /* A notice: protected where that is possible. */
     m = (struct queue_message){.flags = DELIVER_REQUIRETLS};
     assert_true(urgency_apply(&m, &peer, NOW_MS, &out, &reply));
     assert_false(out.is_requiretls);
+    peer = (struct urgency_peer){SMTP_EXT_REQUIRETLS, 0, true, true};
+    assert_true(urgency_apply(&m, &peer, NOW_MS, &out, &reply));
+    assert_true(out.is_requiretls);
 }
 
 static void lost_times_become_reports_of_delays(void **state)

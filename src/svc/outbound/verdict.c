@@ -160,7 +160,7 @@ static bool is_our_own(const struct smtp_client_reply *reply)
 bool verdict_may_try_next(const struct smtp_client_reply *reply)
 {
     if (is_our_own(reply))
-        return false;
+        return reply->is_about_host;
     return (reply->code == 0 || reply->code == 421) && reply->stage != SMTP_CLIENT_BODY;
 }
 

@@ -16,7 +16,8 @@
 struct queue_result_recipient verdict_of(const struct smtp_client_reply *reply,
                                          struct arena *arena);
 /* Whether another host of the destination may do better with this recipient: the connection failed,
- * or the server is not able to serve now; never once the peer may have taken the message. */
+ * or the server is not able to serve now, or is not good enough for the message; never once the
+ * peer may have taken the message. */
 bool verdict_may_try_next(const struct smtp_client_reply *reply);
 /* Whether the failure is the server's, not this message's: several in a row, and it is left alone
  * for a while. */

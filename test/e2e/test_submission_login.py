@@ -1,5 +1,7 @@
 """Logging in at the submission ports: every mechanism, with and without channel binding, and all
 that may go wrong; app passwords and the second factor; TLS from which nobody strips anything."""
+import base64
+import hmac
 import re
 import shutil
 import socket
@@ -7,7 +9,7 @@ import subprocess
 
 import pytest
 
-from hikyaku import HOSTNAME, PASSWORD, Server, Session, until
+from hikyaku import HOSTNAME, PASSWORD, Server, Session, until, with_settings
 from submission import TARO, Scram, Submission, encode, plain
 
 SCRAMS = ('SCRAM-SHA-1', 'SCRAM-SHA-256', 'SCRAM-SHA-1-PLUS', 'SCRAM-SHA-256-PLUS')
@@ -357,3 +359,80 @@ def test_no_password_is_logged(server):
     assert 'smtp.login' in text and 'smtp.login-failed' in text
     assert PASSWORD not in text and plain() not in text
     assert not re.search(re.escape(encode(PASSWORD)), text)
+
+
+# --- CRAM-MD5, which needs a setting and a password that can be recovered ---
+
+def cram_response(challenge, name=TARO, password=PASSWORD):
+    """RFC 2195 section 2, encoded; of the reply with the challenge."""
+    text = base64.b64decode(challenge.split()[1])
+    return encode(f'{name} {hmac.digest(password.encode(), text, "md5").hex()}')
+
+
+@pytest.fixture(scope='module', name='cram')
+def fixture_cram():
+    """Hanako's password is older than the setting."""
+    server = Server(settings={'brakes.connections': '0'})
+    with server:
+        server.add_account(HANAKO)
+        text = server.config_path.read_text()
+        server.config_path.write_text(with_settings(text, {'auth.cram_md5': 'yes'}))
+        server.cli('reload')
+        server.add_account(TARO)
+        yield server
+
+
+@pytest.mark.parametrize('is_implicit', [False, True])
+def test_cram_md5(cram, is_implicit):
+    with Submission(cram, is_implicit) as session:
+        assert 'CRAM-MD5' in session.offer('AUTH')
+        challenge = session.command('AUTH CRAM-MD5', 334)
+        session.command(cram_response(challenge, password='wrong'), '535 5.7.8')
+        second = session.command('AUTH CRAM-MD5', 334)
+        assert second != challenge
+        # What was right a moment ago
+        session.command(cram_response(challenge), '535 5.7.8')
+        session.command(cram_response(session.command('AUTH CRAM-MD5', 334)), '235 2.7.0')
+        session.command(f'MAIL FROM:<{TARO}>', 250)
+
+
+def test_cram_md5_takes_no_initial_response_and_no_nonsense(cram):
+    with Submission(cram) as session:
+        session.command(f'AUTH CRAM-MD5 {encode(TARO)}', '501 5.7.0')
+        for text in ('no digest', f'{TARO} ', f'{TARO} {"0" * 31}', '', f'{TARO} {"g" * 32}'):
+            session.command('AUTH CRAM-MD5', 334)
+            session.command(encode(text), '5')
+        session.command('AUTH CRAM-MD5', 334)
+        session.command('*', '501 5.7.0')
+        session.log_in()
+
+
+def test_cram_md5_needs_a_password_that_was_set_since(cram):
+    for name in (HANAKO, 'nobody@example.jp'):
+        with Submission(cram) as session:
+            challenge = session.command('AUTH CRAM-MD5', 334)
+            session.command(cram_response(challenge, name), '535 5.7.8')
+    with Submission(cram) as session:
+        session.log_in(HANAKO)
+    cram.cli('account', 'password', HANAKO, '--password-stdin', stdin=PASSWORD + '\n')
+    with Submission(cram) as session:
+        session.command(cram_response(session.command('AUTH CRAM-MD5', 334), HANAKO), '235 2.7.0')
+
+
+@pytest.mark.parametrize('port,way', [(587, '--tls'), (465, '--tlsc')])
+def test_swaks_by_cram_md5(cram, port, way):
+    if shutil.which('swaks') is None:
+        pytest.skip('swaks is not installed')
+    command = ['swaks', '--server', f'127.0.0.1:{port + cram.offset}', way, '--auth', 'CRAM-MD5',
+               '--auth-user', TARO, '--from', TARO, '--to', TARO, '--auth-password']
+    for password, code in ((PASSWORD, '235 2.7.0'), ('wrong', '535 5.7.8')):
+        done = subprocess.run([*command, password], capture_output=True, timeout=60)
+        assert code in done.stdout.decode(errors='replace'), done.stdout + done.stderr
+        assert (done.returncode == 0) == (password == PASSWORD)
+
+
+def test_gsasl_by_cram_md5(cram):
+    status, said = run_gsasl(cram, 'CRAM-MD5', 'NORMAL')
+    assert status == 0 and '235 2.7.0' in said, said
+    status, said = run_gsasl(cram, 'CRAM-MD5', 'NORMAL', 'wrong')
+    assert status != 0 and '535 5.7.8' in said, said

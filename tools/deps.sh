@@ -33,6 +33,7 @@ build    libcrypt-dev        verifying imported password hashes
 build    liboath-dev         one-time codes
 build    libqrencode-dev     QR codes in the terminal and as PNG
 build    libgsasl-dev        authentication mechanisms (PLAIN, LOGIN, CRAM-MD5)
+build    libldap-dev         passwords that directory servers check
 build    libpam0g-dev        passwords that PAM modules check
 build    libidn-dev          preparing user names and passwords (SASLprep)
 check    libcmocka-dev       unit tests

@@ -61,6 +61,14 @@ enum settings_tls {
 enum settings_auth {
     SETTINGS_AUTH_INTERNAL, /* nobody: they cannot log in */
     SETTINGS_AUTH_PAM,
+    SETTINGS_AUTH_LDAP,
+};
+
+/* Which connections to ldap:// addresses begin with STARTTLS. */
+enum settings_ldap_starttls {
+    SETTINGS_LDAP_STARTTLS_REMOTE, /* to other machines */
+    SETTINGS_LDAP_STARTTLS_ALWAYS,
+    SETTINGS_LDAP_STARTTLS_NEVER,
 };
 
 /* What PAM is told as the name of the user. */
@@ -240,8 +248,15 @@ struct settings {
     char *auth_outside_user;      /* "": server_user */
     struct settings_list auth_outside_paths;
     char *auth_pam_service;
-    int auth_pam_user;       /* enum settings_pam_user */
-    char *auth_pam_dir;      /* "": the system's */
+    int auth_pam_user;  /* enum settings_pam_user */
+    char *auth_pam_dir; /* "": the system's */
+    struct settings_list auth_ldap_urls;
+    int auth_ldap_starttls;  /* enum settings_ldap_starttls */
+    char *auth_ldap_bind_dn; /* a template (ldap_text.h); "": the entry is searched for */
+    char *auth_ldap_base;
+    char *auth_ldap_filter;
+    char *auth_ldap_service_dn; /* who searches; "": nobody in particular */
+    char *auth_ldap_service_password_file;
     int auth_oauth;          /* enum settings_oauth; all of this is about tokens */
     char *auth_oauth_issuer; /* as tokens name it; "": any */
     char *auth_oauth_keys_url;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "conf/ldap_text.h"
 #include "conf/url.h"
 #include "conf/value.h"
 
@@ -122,6 +123,18 @@ static bool is_optional_url(struct str s)
     struct url parsed;
 
     return s.len == 0 || url_parse(s, &parsed) == 0;
+}
+
+static bool is_ldap_url(struct str s)
+{
+    struct ldap_text_url parsed;
+
+    return ldap_text_parse_url(s, &parsed) == 0;
+}
+
+static bool is_optional_ldap_name(struct str s)
+{
+    return s.len == 0 || ldap_text_is_name(s);
 }
 
 /* Words with one blank between them (RFC 6749 section 3.3). */
@@ -241,3 +254,15 @@ const struct setting_form form_optional_url = {
 const struct setting_form form_scope = {
     .is_valid = is_scope,
     .description = "words with one blank between them, such as \"mail openid\", or \"\" for none"};
+const struct setting_form form_ldap_url = {
+    .is_valid = is_ldap_url,
+    .description = "ldap://HOST, ldaps://HOST or ldapi://%2Fpath%2Fof%2Fsocket, with :PORT behind "
+                   "the host if it is another than the usual one"};
+const struct setting_form form_optional_ldap_name = {
+    .is_valid = is_optional_ldap_name,
+    .description = "a name such as \"uid=%u,ou=people,dc=example,dc=jp\" with %u (user), %d "
+                   "(domain) or %a (address) in it, or \"\" for none"};
+const struct setting_form form_ldap_filter = {
+    .is_valid = ldap_text_is_filter,
+    .description = "a filter in parentheses with %u (user) or %a (address) in it, such as "
+                   "\"(mail=%a)\""};

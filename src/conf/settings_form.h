@@ -33,3 +33,6 @@ extern const struct setting_form form_sender_pattern;
 extern const struct setting_form form_section_label;
 extern const struct setting_form form_optional_url;
 extern const struct setting_form form_scope;
+extern const struct setting_form form_ldap_url;
+extern const struct setting_form form_optional_ldap_name;
+extern const struct setting_form form_ldap_filter;

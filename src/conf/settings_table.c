@@ -34,7 +34,8 @@ static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const oauth_checks[] = {"off", "keys", "introspection", NULL};
 static const char *const bare_newlines[] = {"refuse", "normalise", NULL};
 
-static const char *const backends[] = {"internal", "pam", NULL};
+static const char *const backends[] = {"internal", "pam", "ldap", NULL};
+static const char *const ldap_starttls[] = {"remote", "always", "never", NULL};
 static const char *const pam_users[] = {"local_part", "address", NULL};
 
 /* In the order of enum settings_families and settings_languages. */
@@ -420,10 +421,12 @@ static const struct setting table[] = {
              "folder or a backup can read. Passwords that were set before do not work with it. "
              "Better leave it off: SCRAM does the same without."},
     {FIELD(auth, backend), .type = SETTING_ENUM, .text_default = "internal", .choices = backends,
-     .min = SETTINGS_AUTH_INTERNAL, .max = SETTINGS_AUTH_PAM,
+     .min = SETTINGS_AUTH_INTERNAL, .max = SETTINGS_AUTH_LDAP,
      .help = "Who checks the passwords of accounts that have none here (hikyaku account add "
              "--no-password). internal: nobody, such accounts cannot log in. pam: the PAM modules "
-             "of this machine, in a process of its own. A password that an account has here, and "
+             "of this machine. ldap: a directory server, which is asked to let the user in with "
+             "the password (bind). Both in a process of its own. A password that an account has "
+             "here, and "
              "its app passwords, are still checked here; whoever is to be checked outside needs an "
              "account all the same. While passwords are checked outside, SCRAM and CRAM-MD5 are "
              "not offered, because they need keys that are not here; programs then send the "
@@ -464,6 +467,34 @@ static const struct setting table[] = {
     {FIELD(auth, pam_dir), .type = SETTING_STRING, .form = &form_optional_path,
      .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
      .help = "Another folder than /etc/pam.d in which the file of the PAM service is."},
+    {FIELD(auth, ldap_urls), .type = SETTING_LIST, .form = &form_ldap_url,
+     .text_default = "", .min = 0, .max = 8,
+     .help = "The directory servers; the next one is asked where one does not answer. Certificates "
+             "are verified with tls.ca_file."},
+    {FIELD(auth, ldap_starttls), .type = SETTING_ENUM, .text_default = "remote",
+     .choices = ldap_starttls, .min = SETTINGS_LDAP_STARTTLS_REMOTE,
+     .max = SETTINGS_LDAP_STARTTLS_NEVER,
+     .help = "Which connections to ldap:// addresses are encrypted by STARTTLS before a password "
+             "is sent: those to other machines, all, or none. A server that cannot is not used."},
+    {FIELD(auth, ldap_bind_dn), .type = SETTING_STRING, .form = &form_optional_ldap_name,
+     .text_default = "", .min = 0, .max = 1000,
+     .help = "The name by which a user is let in, with %u for the part of the account's address "
+             "before the @, %d for the domain, %a for all of it: "
+             "uid=%u,ou=people,dc=example,dc=jp. If empty, the entry is searched for."},
+    {FIELD(auth, ldap_base), .type = SETTING_STRING, .form = &form_printable,
+     .text_default = "", .min = 0, .max = 1000,
+     .help = "Where entries of users are searched for, with all that is below: "
+             "ou=people,dc=example,dc=jp."},
+    {FIELD(auth, ldap_filter), .type = SETTING_STRING, .form = &form_ldap_filter,
+     .text_default = "(mail=%a)", .min = 1, .max = 1000,
+     .help = "Which entry is the user's. Exactly one must fit, or nobody is let in."},
+    {FIELD(auth, ldap_service_dn), .type = SETTING_STRING, .form = &form_printable,
+     .text_default = "", .min = 0, .max = 1000,
+     .help = "The name that this server has in the directory, to search in it. If empty, it "
+             "searches without one."},
+    {FIELD(auth, ldap_service_password_file), .type = SETTING_STRING, .form = &form_optional_path,
+     .text_default = "", .min = 0, .max = PATH_MAX_CHARS,
+     .help = "A file with the password of auth.ldap_service_dn in its first line, for root alone."},
     {FIELD(auth, oauth), .type = SETTING_ENUM, .text_default = "off",
      .choices = oauth_checks, .min = SETTINGS_OAUTH_OFF, .max = SETTINGS_OAUTH_INTROSPECTION,
      .help = "Whether users may log in by a token of an identity provider (OAUTHBEARER, XOAUTH2), "
@@ -610,6 +641,23 @@ static bool has_cram_without_keys(const struct settings *s)
     return s->auth_cram_md5 && s->auth_backend != SETTINGS_AUTH_INTERNAL;
 }
 
+static bool lacks_directory(const struct settings *s)
+{
+    return s->auth_backend == SETTINGS_AUTH_LDAP && s->auth_ldap_urls.count == 0;
+}
+
+static bool lacks_entries(const struct settings *s)
+{
+    return s->auth_backend == SETTINGS_AUTH_LDAP && s->auth_ldap_bind_dn[0] == '\0' &&
+           s->auth_ldap_base[0] == '\0';
+}
+
+/* To LDAP a name without a password is nobody, and is let in (RFC 4513 section 5.1.2). */
+static bool lacks_service_password(const struct settings *s)
+{
+    return s->auth_ldap_service_dn[0] != '\0' && s->auth_ldap_service_password_file[0] == '\0';
+}
+
 static bool lacks_certificate(const struct settings *s)
 {
     return s->listen_submissions.count > 0 && s->certificate_count == 0;
@@ -698,6 +746,12 @@ static const struct setting_conflict conflicts[] = {
     {"auth.oauth_issuer", NULL, has_unsafe_discovery, HTTPS_TEXT},
     {"auth.oauth_keys_url", NULL, has_unsafe_keys, HTTPS_TEXT},
     {"auth.oauth_introspection_url", NULL, has_unsafe_introspection, HTTPS_TEXT},
+    {"auth.ldap_urls", "auth.backend", lacks_directory,
+     "there is no server to ask; write ldaps://HOST"},
+    {"auth.ldap_base", "auth.backend", lacks_entries,
+     "nobody can be found; write where entries are searched for, or by which name users log in"},
+    {"auth.ldap_service_password_file", "auth.ldap_service_dn", lacks_service_password,
+     "a name without a password is nobody's; name the file, or remove the name"},
     {"smtp.max_connections_per_address", "smtp.max_connections", has_unreachable_connections,
      "one address cannot have more connections than all together; lower the first or raise the "
      "second"},

@@ -54,6 +54,8 @@ void secrets_encode(const struct secrets *s, unsigned parts, struct buf *out)
         encode_credentials(s, out);
     if ((parts & SECRETS_TOKENS) != 0)
         encode_pair(s->token_keys, s->token_secret, out);
+    if ((parts & SECRETS_LDAP) != 0)
+        buf_put_lp(out, s->ldap_password);
 }
 
 enum { LENGTH_BYTES = 4 };
@@ -96,6 +98,8 @@ size_t secrets_length(const struct secrets *s, unsigned parts)
         length += credentials_length(s);
     if ((parts & SECRETS_TOKENS) != 0)
         length += lp_length(s->token_keys) + lp_length(s->token_secret);
+    if ((parts & SECRETS_LDAP) != 0)
+        length += lp_length(s->ldap_password);
     return length;
 }
 
@@ -164,6 +168,8 @@ int secrets_decode(struct str bytes, struct arena *arena, struct secrets *out)
         decode_credentials(&c, arena, out);
     if ((parts & SECRETS_TOKENS) != 0)
         decode_pair(&c, &out->token_keys, &out->token_secret);
+    if ((parts & SECRETS_LDAP) != 0)
+        out->ldap_password = cursor_lp(&c);
     if (parts > SECRETS_ALL)
         cursor_fail(&c);
     return cursor_finish(&c);

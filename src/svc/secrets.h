@@ -19,7 +19,8 @@ enum secrets_part {
     SECRETS_CA = 4,          /* who verifies servers */
     SECRETS_CREDENTIALS = 8, /* who logs in elsewhere */
     SECRETS_TOKENS = 16,     /* who checks tokens */
-    SECRETS_ALL = 31,
+    SECRETS_LDAP = 32,       /* who asks directories */
+    SECRETS_ALL = 63,
 };
 
 enum {
@@ -51,8 +52,9 @@ struct secrets {
     struct str client_ca; /* PEM; empty: none; these all */
     struct str client_crl;
     struct str ca;
-    struct str token_keys;   /* a JWKS; empty: none */
-    struct str token_secret; /* by which the issuer of tokens knows us; empty: none */
+    struct str token_keys;    /* a JWKS; empty: none */
+    struct str token_secret;  /* by which the issuer of tokens knows us; empty: none */
+    struct str ldap_password; /* by which directories know us; empty: none */
     const struct secrets_credential *credentials;
     size_t credential_count;
 };

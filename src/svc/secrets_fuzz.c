@@ -27,6 +27,7 @@ static void assert_same(const struct secrets *a, const struct secrets *b)
     ASSERT(str_eq(a->ca, b->ca) && str_eq(a->client_ca, b->client_ca));
     ASSERT(str_eq(a->client_crl, b->client_crl) && str_eq(a->token_keys, b->token_keys));
     ASSERT(str_eq(a->token_secret, b->token_secret));
+    ASSERT(str_eq(a->ldap_password, b->ldap_password));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

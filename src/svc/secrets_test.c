@@ -35,6 +35,7 @@ static struct secrets all(void)
         .ca = STR("authorities of servers"),
         .token_keys = STR("keys of the issuer"),
         .token_secret = STR("secret for the issuer"),
+        .ldap_password = STR("password for the directory"),
         .credentials = credentials,
         .credential_count = ARRAY_LEN(credentials),
     };
@@ -67,6 +68,7 @@ static void all_parts_arrive(void **state)
     assert_true(str_eq_c(got.ca, "authorities of servers"));
     assert_true(str_eq_c(got.token_keys, "keys of the issuer"));
     assert_true(str_eq_c(got.token_secret, "secret for the issuer"));
+    assert_true(str_eq_c(got.ldap_password, "password for the directory"));
     assert_int_equal(got.credential_count, 1);
     assert_true(str_eq_c(got.credentials[0].route, "smarthost"));
     assert_true(str_eq_c(got.credentials[0].password, "password of smarthost"));

@@ -21,6 +21,7 @@
 #include "rt/rpc.h"
 #include "svc/auth/check.h"
 #include "svc/auth/check_secrets.h"
+#include "svc/auth/ldap_check.h"
 #include "svc/auth/pool.h"
 #include "svc/auth/profile.h"
 #include "svc/outside_wire.h"
@@ -318,6 +319,8 @@ static const struct sandbox_profile *profile(const struct settings *settings)
 {
     if (settings->auth_oauth != SETTINGS_OAUTH_OFF)
         token_start();
+    if (settings->auth_backend == SETTINGS_AUTH_LDAP)
+        ldap_check_start();
     return auth_profile(settings);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "svc/auth/check_secrets.h"
+#include "svc/auth/ldap_check.h"
 #include "svc/auth/pam_check.h"
 #include "svc/auth/token_verdict.h"
 #include "token/check.h"
@@ -35,6 +36,9 @@ struct check_config *check_config_new(struct settings *settings,
     config->users = 1;
     config->settings = settings;
     config->tokens = make_checker(settings, secrets);
+    if (settings->auth_backend == SETTINGS_AUTH_LDAP)
+        config->directory =
+            ldap_directory_new(str_from_c(secrets->ca_pem), str_from_c(secrets->ldap_password));
     return config;
 }
 
@@ -49,6 +53,7 @@ void check_config_unref(struct check_config *config)
     if (config == NULL || --config->users > 0)
         return;
     token_checker_unref(config->tokens);
+    ldap_directory_free(config->directory);
     settings_free(config->settings);
     free(config);
 }
@@ -67,6 +72,8 @@ static enum outside_verdict check_password(struct check *check)
     switch (check->config->settings->auth_backend) {
     case SETTINGS_AUTH_PAM:
         return pam_check(check);
+    case SETTINGS_AUTH_LDAP:
+        return ldap_check(check);
     default:
         return OUTSIDE_TEMPORARY;
     }
@@ -86,4 +93,6 @@ void check_warn(const struct settings *settings)
 {
     if (settings->auth_backend == SETTINGS_AUTH_PAM)
         pam_check_service(settings);
+    if (settings->auth_backend == SETTINGS_AUTH_LDAP)
+        ldap_check_settings(settings);
 }

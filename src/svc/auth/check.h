@@ -8,13 +8,15 @@
 #include "svc/outside_wire.h"
 
 struct check_secrets;
+struct ldap_directory;
 struct token_checker;
 
 /* What the checks go by; replaced as a whole. Threads read it, the loop's counts its users. */
 struct check_config {
     unsigned users;
     struct settings *settings;
-    struct token_checker *tokens; /* NULL: auth.oauth is off, or its keys are of no use */
+    struct token_checker *tokens;     /* NULL: auth.oauth is off, or its keys are of no use */
+    struct ldap_directory *directory; /* NULL: auth.backend is another */
 };
 
 /* Takes the settings over; the caller is its first user. */

@@ -11,8 +11,10 @@
 
 void check_secrets_init(struct check_secrets *s)
 {
-    *s = (struct check_secrets){
-        .ca_pem = xstrdup(""), .token_keys = xstrdup(""), .token_secret = xstrdup("")};
+    *s = (struct check_secrets){.ca_pem = xstrdup(""),
+                                .token_keys = xstrdup(""),
+                                .token_secret = xstrdup(""),
+                                .ldap_password = xstrdup("")};
 }
 
 void check_secrets_done(struct check_secrets *s)
@@ -21,6 +23,8 @@ void check_secrets_done(struct check_secrets *s)
     free(s->ca_pem);
     free(s->token_keys);
     free(s->token_secret);
+    explicit_bzero(s->ldap_password, strlen(s->ldap_password));
+    free(s->ldap_password);
 }
 
 int check_secrets_take(struct check_secrets *s, struct control_event *event)
@@ -40,7 +44,8 @@ int check_secrets_take(struct check_secrets *s, struct control_event *event)
         check_secrets_done(s);
         *s = (struct check_secrets){.ca_pem = str_dup(secrets.ca),
                                     .token_keys = str_dup(secrets.token_keys),
-                                    .token_secret = str_dup(secrets.token_secret)};
+                                    .token_secret = str_dup(secrets.token_secret),
+                                    .ldap_password = str_dup(secrets.ldap_password)};
     }
     arena_done(&arena);
     sealed_unmap(bytes);

@@ -8,9 +8,10 @@ struct control_event;
 
 /* Never NULL; "": none. */
 struct check_secrets {
-    char *ca_pem;       /* tls.ca_file */
-    char *token_keys;   /* auth.oauth_keys_file */
-    char *token_secret; /* auth.oauth_client_secret_file */
+    char *ca_pem;        /* tls.ca_file */
+    char *token_keys;    /* auth.oauth_keys_file */
+    char *token_secret;  /* auth.oauth_client_secret_file */
+    char *ldap_password; /* auth.ldap_service_password_file */
 };
 
 /* Embedded; pair: check_secrets_done, which wipes. */

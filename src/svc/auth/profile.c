@@ -46,9 +46,9 @@ static const struct sandbox_path library_paths[] = {
 _Static_assert(ARRAY_LEN(library_paths) <= SYSTEM_PATHS_MAX, "SYSTEM_PATHS_MAX is too small");
 
 static const char *const library_syscalls[] = {
-    "open",     "openat",    "read",       "pread64",    "stat",       "lstat",      "access",
-    "readlink", "faccessat", "faccessat2", "readlinkat", "getdents64", "socketpair", "select",
-    "pselect6", "pipe",      "pipe2",      "getppid",    NULL,
+    "open",     "openat",    "read",       "pread64",    "stat",         "lstat",      "access",
+    "readlink", "faccessat", "faccessat2", "readlinkat", "getdents64",   "socketpair", "select",
+    "pselect6", "pipe",      "pipe2",      "getppid",    "memfd_create", "uname",      NULL,
 };
 
 /* A rule for a path that is not there would leave the process without any fence. */
@@ -88,6 +88,7 @@ const struct sandbox_profile *auth_profile(const struct settings *settings)
     paths[count] = (struct sandbox_path){.path = NULL};
     p.runs_modules = has_modules;
     p.fails_softly = !has_modules;
+    p.may_use_unix = settings->auth_backend == SETTINGS_AUTH_LDAP; /* ldapi:// */
     p.syscalls = has_modules ? NULL : library_syscalls;
     return &p;
 }

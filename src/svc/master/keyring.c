@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "conf/ldap_text.h"
 #include "rt/tls.h"
 #include "token/json.h"
 #include "token/jwk.h"
@@ -108,6 +109,9 @@ static const struct kind kinds[] = {
     [KEYRING_TOKEN_SECRET] = {"auth.oauth_client_secret_file",
                               {{KEYRING_PASSWORD_MAX_BYTES, S_IRWXG | S_IRWXO}},
                               check_password},
+    [KEYRING_LDAP_PASSWORD] = {"auth.ldap_service_password_file",
+                               {{KEYRING_PASSWORD_MAX_BYTES, S_IRWXG | S_IRWXO}},
+                               check_password},
     [KEYRING_CA] = {"tls.ca_file", {{CA_MAX_BYTES, 0}}, check_ca},
     [KEYRING_PASSWORD] = {"route",
                           {{KEYRING_PASSWORD_MAX_BYTES, S_IRWXG | S_IRWXO}},
@@ -247,6 +251,21 @@ static bool asks_issuer(const struct settings *settings)
            (settings->auth_oauth == SETTINGS_OAUTH_KEYS && !has_file);
 }
 
+/* Whether a directory's certificate has to be verified. */
+static bool asks_directory(const struct settings *settings)
+{
+    struct ldap_text_url url;
+
+    if (settings->auth_backend != SETTINGS_AUTH_LDAP)
+        return false;
+    for (size_t i = 0; i < settings->auth_ldap_urls.count; i++) {
+        if (ldap_text_parse_url(str_from_c(settings->auth_ldap_urls.items[i]), &url) == 0 &&
+            ldap_text_has_tls(&url, (enum settings_ldap_starttls)settings->auth_ldap_starttls))
+            return true;
+    }
+    return false;
+}
+
 static void add_named(struct keyring *k, enum keyring_kind kind, const char *path)
 {
     if (path[0] != '\0')
@@ -263,10 +282,13 @@ static void add_all(struct keyring *k, const struct settings *settings)
         add_named(k, KEYRING_TOKEN_KEYS, settings->auth_oauth_keys_file);
     if (settings->auth_oauth == SETTINGS_OAUTH_INTROSPECTION)
         add_named(k, KEYRING_TOKEN_SECRET, settings->auth_oauth_client_secret_file);
+    if (settings->auth_backend == SETTINGS_AUTH_LDAP)
+        add_named(k, KEYRING_LDAP_PASSWORD, settings->auth_ldap_service_password_file);
     if (settings->tls_ca_file[0] != '\0') {
         struct keyring_item *item = add_item(k, KEYRING_CA, "");
         add_file(item, xstrdup(settings->tls_ca_file));
-        item->may_lack = !has_verified_route(settings) && !asks_issuer(settings);
+        item->may_lack =
+            !has_verified_route(settings) && !asks_issuer(settings) && !asks_directory(settings);
     }
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct settings_route *route = &settings->routes[i];
@@ -407,6 +429,8 @@ void keyring_secrets(const struct keyring *k, struct arena *arena, struct secret
             out->token_keys = bytes;
         if (item->kind == KEYRING_TOKEN_SECRET)
             out->token_secret = bytes;
+        if (item->kind == KEYRING_LDAP_PASSWORD)
+            out->ldap_password = bytes;
         if (item->kind == KEYRING_PASSWORD)
             credentials[out->credential_count++] =
                 (struct secrets_credential){.route = name, .password = bytes};

@@ -18,13 +18,14 @@
 #include "svc/secrets.h"
 
 enum keyring_kind {
-    KEYRING_IDENTITY,     /* two files: the chain and the key */
-    KEYRING_CLIENT_CA,    /* tls.client_ca_file */
-    KEYRING_CLIENT_CRL,   /* tls.client_crl_file */
-    KEYRING_CA,           /* tls.ca_file */
-    KEYRING_PASSWORD,     /* of a route */
-    KEYRING_TOKEN_KEYS,   /* auth.oauth_keys_file */
-    KEYRING_TOKEN_SECRET, /* auth.oauth_client_secret_file */
+    KEYRING_IDENTITY,      /* two files: the chain and the key */
+    KEYRING_CLIENT_CA,     /* tls.client_ca_file */
+    KEYRING_CLIENT_CRL,    /* tls.client_crl_file */
+    KEYRING_CA,            /* tls.ca_file */
+    KEYRING_PASSWORD,      /* of a route */
+    KEYRING_TOKEN_KEYS,    /* auth.oauth_keys_file */
+    KEYRING_TOKEN_SECRET,  /* auth.oauth_client_secret_file */
+    KEYRING_LDAP_PASSWORD, /* auth.ldap_service_password_file */
 };
 
 enum { KEYRING_FILES_MAX = 2, KEYRING_PASSWORD_MAX_BYTES = 1024 };

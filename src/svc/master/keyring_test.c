@@ -455,6 +455,15 @@ static void authorities_may_lack_unless_somebody_is_verified(void **state)
     "auth { oauth = introspection; oauth_introspection_url = \"https://id.example.jp/ask\"\n"      \
     "oauth_client_id = mail; oauth_client_secret_file = \"@/secret\" }\n"
 
+#define BY_DIRECTORY                                                                               \
+    "server.hostname = mx.example.jp\ntls.ca_file = \"@/ca.pem\"\n"                                \
+    "auth { backend = ldap; ldap_urls = [ \"ldaps://ldap.example.jp\" ]\n"                         \
+    "ldap_base = \"dc=example\"; ldap_service_dn = \"cn=mail,dc=example\"\n"                       \
+    "ldap_service_password_file = \"@/secret\" }\n"
+#define NO_AUTHORITIES                                                                             \
+    "tls.ca_file: @/ca.pem cannot be read: No such file or directory; name the file that there "   \
+    "is, or put it there\n"
+
 static void what_checks_tokens_is_kept_as_keys_are(void **state)
 {
     struct secrets secrets;
@@ -479,11 +488,14 @@ static void what_checks_tokens_is_kept_as_keys_are(void **state)
     keyring_secrets(k, &arena, &secrets);
     assert_true(str_eq_c(secrets.token_secret, "s3cret"));
     keyring_free(k);
+    k = open_good(BY_DIRECTORY, NULL);
+    keyring_secrets(k, &arena, &secrets);
+    assert_true(str_eq_c(secrets.ldap_password, "s3cret"));
+    keyring_free(k);
     /* Without authorities nobody could be asked. */
     assert_int_equal(unlink("ca.pem"), 0);
-    assert_refused(BY_ASKING, NULL,
-                   "tls.ca_file: @/ca.pem cannot be read: No such file or directory; name the file "
-                   "that there is, or put it there\n");
+    assert_refused(BY_ASKING, NULL, NO_AUTHORITIES);
+    assert_refused(BY_DIRECTORY, NULL, NO_AUTHORITIES);
     arena_done(&arena);
 }
 

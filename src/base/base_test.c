@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,6 +16,7 @@
 #include "base/cursor.h"
 #include "base/id.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/utf8.h"
 
@@ -257,6 +259,37 @@ static void list_keeps_order_and_splices(void **state)
     assert_null(list_pop(&a));
 }
 
+/* What one line of the log says, behind its date. */
+static void log_one(enum log_format format, char *out, size_t max)
+{
+    int pipe_fds[2], saved = dup(STDERR_FILENO);
+
+    assert_int_equal(pipe(pipe_fds), 0);
+    assert_true(dup2(pipe_fds[1], STDERR_FILENO) >= 0);
+    log_setup(LOG_INFO, format, "test");
+    LOG(LOG_INFO, "a.b", LOG_C("none", NULL), LOG_STR("empty", STR("")), LOG_STR("no", STR_NONE),
+        LOG_C("text", "two words"), LOG_INT("n", 0));
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    ssize_t n = read(pipe_fds[0], out, max - 1);
+    assert_true(n > 0);
+    out[n] = '\0';
+    close(pipe_fds[0]);
+    close(pipe_fds[1]);
+    close(saved);
+}
+
+static void the_log_leaves_out_what_there_is_not(void **state)
+{
+    char line[1000];
+
+    (void)state;
+    log_one(LOG_FORMAT_TEXT, line, sizeof(line));
+    assert_non_null(strstr(line, " a.b empty=\"\" text=\"two words\" n=0\n"));
+    log_one(LOG_FORMAT_JSON, line, sizeof(line));
+    assert_non_null(
+        strstr(line, "\"event\":\"a.b\",\"empty\":\"\",\"text\":\"two words\",\"n\":0}\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -272,6 +305,7 @@ int main(void)
         cmocka_unit_test(utf8_accepts_only_well_formed),
         cmocka_unit_test(dates_have_the_forms_of_their_standards),
         cmocka_unit_test(list_keeps_order_and_splices),
+        cmocka_unit_test(the_log_leaves_out_what_there_is_not),
         cmocka_unit_test(the_test_clock_moves_both_clocks),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -110,6 +110,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
     buf_init(&line, LOG_LINE_MAX_BYTES);
     put_head(&line, level, event);
     for (size_t i = 0; i < count; i++) {
+        if (fields[i].kind == LOG_FIELD_STR && fields[i].text.ptr == NULL)
+            continue; /* there is no such thing, which is not the same as an empty text */
         /* A field that does not fit whole is left out, so that the line stays well formed. */
         size_t before = line.len;
         buf_printf(&line, config.format == LOG_FORMAT_JSON ? ",\"%s\":" : " %s=", fields[i].key);

@@ -4,6 +4,7 @@
  *     LOG(LOG_INFO, "smtp.refused", LOG_ID("session", s->id), LOG_STR("rcpt", rcpt),
  *         LOG_INT("code", 550));
  *
+ * A text that is absent (STR_NONE) is left out with its key; an empty one is printed as "".
  * A line goes out with one write(2) to standard error. Values from strangers are escaped; a line is
  * bounded. Libraries return errors; the code of a service logs them, once.
  */

@@ -35,6 +35,7 @@ enum reason_id {
     REASON_CONNECTION_LOST,
     REASON_TIMEOUT,
     REASON_DNS,
+    REASON_NO_MAIL_HOST,
     REASON_LOOP,
     REASON_EXPIRED,
     REASON_TOO_LATE,   /* deliver-by, the sender wants it back */
@@ -178,12 +179,24 @@ static const struct dsn_reason reasons[REASON_COUNT][2] = {
           "相手側のネームサーバーに問題があるようです。しばらくしてからもう一度お送りになり、続くと"
           "きは"
           "別の方法で相手の方にお知らせください。"}},
+    [REASON_NO_MAIL_HOST] =
+        {{"The domain of the address (the part after the @) names no mail server that can be used.",
+          "Please check the part after the @ for typing errors. If it is right, the domain is set "
+          "up "
+          "wrongly: please tell the recipient in another way."},
+         {"アドレスのドメイン（@ より後の部分）に、利用できるメールサーバーが登録されていません。",
+          "@ より後の部分に打ち間違いがないかお確かめください。間違いがなければ、相手側のドメインの"
+          "設定に問題がありますので、別の方法で相手の方にお知らせください。"}},
     [REASON_LOOP] =
-        {{"The message went in a circle between mail servers and was stopped.",
-          "The mail of this address is forwarded in a circle. Please tell the recipient in another "
-          "way, or show this notice to your administrator."},
-         {"メールがサーバーの間を巡り続けたため、配送を中止しました。",
-          "宛先の転送設定が循環しているようです。別の方法で相手の方にお知らせになるか、このお知らせ"
+        {{"The message would go round in a circle between mail servers and was stopped.",
+          "The mail of this address is forwarded in a circle, or its domain names a server that "
+          "does "
+          "not take its mail. Please tell the recipient in another way, or show this notice to "
+          "your "
+          "administrator."},
+         {"メールがサーバーの間を巡り続けてしまうため、配送を中止しました。",
+          "宛先の転送設定が循環しているか、ドメインの設定が誤ったサーバーを指しているようです。"
+          "別の方法で相手の方にお知らせになるか、このお知らせ"
           "を"
           "管理者にお見せください。"}},
     [REASON_EXPIRED] =
@@ -354,6 +367,7 @@ static const struct code_rule precise_codes[] = {
     {"*.2.2", REASON_MAILBOX_FULL},
     {"*.2.3", REASON_TOO_LARGE},
     {"*.3.4", REASON_TOO_LARGE},
+    {"*.4.3", REASON_DNS}, /* not who timed out, but what: name servers */
     {"*.4.6", REASON_LOOP},
     {"*.4.14", REASON_LOOP}, /* Microsoft: hop count exceeded */
     {"*.5.3", REASON_TOO_MANY_RECIPIENTS},
@@ -492,6 +506,7 @@ static const struct code_rule vague_codes[] = {
     {"*.4.1", REASON_NO_CONNECTION},
     {"*.4.2", REASON_CONNECTION_LOST},
     {"*.4.3", REASON_DNS},
+    {"5.4.4", REASON_NO_MAIL_HOST},
     {"*.4.4", REASON_DNS},
     {"*.4.310", REASON_NO_DOMAIN}, /* Microsoft: domain does not exist; then refused connections */
     {"*.4.312", REASON_DNS},

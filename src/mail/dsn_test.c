@@ -721,6 +721,8 @@ static const struct reason_case reason_cases[] = {
     {"4.0.0", "421 Too many connections from your host", "More mail was sent"},
     {"4.5.3", "452 4.5.3 too many", "more recipients"},
     {"5.4.6", "554 5.4.6 x", "in a circle"},
+    {"5.4.4", "mx.example has only private addresses", "names no mail server"},
+    {"4.4.4", "", "which server receives mail"},
     {"5.0.0", "554 Too many hops", "in a circle"},
     {"4.4.1", "Connection refused", "could not be reached"},
     {"4.4.1", "connection timed out", "did not answer in time"},

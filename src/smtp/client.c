@@ -123,6 +123,21 @@ struct smtp_client_reply smtp_client_reply_from(const struct smtp_reply_reader *
     return reply;
 }
 
+struct smtp_client_reply smtp_client_error_from(const struct smtp_reply_reader *reader,
+                                                enum smtp_client_stage stage, int error,
+                                                struct arena *arena)
+{
+    struct smtp_client_reply reply = {.stage = stage, .error = error};
+    struct str said = str_from_mem(reader->text, reader->text_len);
+
+    if (error != -EPROTO)
+        return reply;
+    if (reader->code != 0)
+        said = str_from_c(arena_printf(arena, "%u %.*s", reader->code, STR_ARG(said)));
+    reply.text = arena_str(arena, said);
+    return reply;
+}
+
 /* The name a peer gives itself: the first word of its greeting or EHLO reply. */
 static void note_name(struct smtp_client *c, struct str words)
 {
@@ -145,7 +160,7 @@ static int read_positive(struct smtp_client *c, struct smtp_ehlo *ehlo, struct a
 
     int r = smtp_client_read(c, stage, &reader, ehlo);
     if (r < 0) {
-        *out = (struct smtp_client_reply){.stage = stage, .error = r};
+        *out = smtp_client_error_from(&reader, stage, r, arena);
         return -1;
     }
     *out = smtp_client_reply_from(&reader, stage, arena);

@@ -76,7 +76,7 @@ struct smtp_client_reply {
      * sense here, such as 354 to RCPT; -EMSGSIZE: a reply without bounds; -ECANCELED; other errno
      * of the socket or of the source of the text; 0 when there was a reply. */
     /* With stage SMTP_CLIENT_TLS, -ENOTSUP: not offered. At that stage and SMTP_CLIENT_AUTH text
-     * may say more. */
+     * may say what went wrong; with -EPROTO it is what the peer said instead of a reply. */
     int error;
 };
 

@@ -76,7 +76,7 @@ static int converse(struct smtp_client *c, struct sasl_client *sasl, struct aren
         explicit_bzero(line.ptr, line.cap);
     buf_done(&line);
     if (r < 0) {
-        *out = (struct smtp_client_reply){.stage = SMTP_CLIENT_AUTH, .error = r};
+        *out = smtp_client_error_from(&reader, SMTP_CLIENT_AUTH, r, arena);
         return -1;
     }
     return conclude(c, sasl, &reader, arena, out);

@@ -15,6 +15,11 @@ MUST_CHECK int smtp_client_read(struct smtp_client *c, enum smtp_client_stage st
 /* The reply that was read, its text in the arena. */
 struct smtp_client_reply smtp_client_reply_from(const struct smtp_reply_reader *reader,
                                                 enum smtp_client_stage stage, struct arena *arena);
+/* What stands for a reply that could not be read; of one that is none (-EPROTO), text is what was
+ * read. */
+struct smtp_client_reply smtp_client_error_from(const struct smtp_reply_reader *reader,
+                                                enum smtp_client_stage stage, int error,
+                                                struct arena *arena);
 /* Forgets output that cannot be sent any more, so that the peer's last words can be read. */
 void smtp_client_drop_output(struct smtp_client *c);
 /* client_tls.c: after EHLO. 1: encrypted, EHLO is due once more; 0: goes on as it is; -1 and *out.

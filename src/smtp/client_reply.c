@@ -110,11 +110,12 @@ int smtp_reply_take_line(struct smtp_reply_reader *r, struct str line)
     struct cursor in = cursor_from(line);
     uint16_t code = parse_code(&in);
     int separator = cursor_next(&in); /* -1: a bare code, RFC 5321 section 4.2 */
-    if (code == 0 || (separator != ' ' && separator != '-' && separator != -1))
-        return -EPROTO;
+    bool is_reply = code != 0 && (separator == ' ' || separator == '-' || separator == -1);
     /* RFC 5321 section 4.2.1: the code on each of the lines MUST be the same. */
-    if (r->line_count > 0 && code != r->code)
+    if (!is_reply || (r->line_count > 0 && code != r->code)) {
+        keep_text(r, line); /* people want to see it */
         return -EPROTO;
+    }
     r->code = code;
     r->line_count++;
     r->words = str_sub(line, 4, line.len);

@@ -82,15 +82,19 @@ static size_t decide_rest(struct transaction *t, const struct smtp_client_reply 
 
 /* The connection has failed. Before the end of the text has left us entirely, the peer cannot have
  * the message. */
-static int fail(struct transaction *t, enum smtp_client_stage stage, int error)
+static int fail_with(struct transaction *t, const struct smtp_client_reply *reply)
 {
-    const struct smtp_client_reply reply = {.stage = stage, .error = error};
     bool has_end_left =
         t->is_end_written && !stream_has_output(&t->c->stream) && !t->c->has_dropped_output;
 
     smtp_client_give_up(t->c);
-    t->out->is_unknown = decide_rest(t, &reply) > 0 && has_end_left;
-    return error;
+    t->out->is_unknown = decide_rest(t, reply) > 0 && has_end_left;
+    return reply->error;
+}
+
+static int fail(struct transaction *t, enum smtp_client_stage stage, int error)
+{
+    return fail_with(t, &(struct smtp_client_reply){.stage = stage, .error = error});
 }
 
 static struct smtp_client_reply reply_at(struct transaction *t, enum smtp_client_stage stage)
@@ -103,11 +107,14 @@ static int read_step(struct transaction *t, enum smtp_client_stage stage)
 {
     int r = smtp_client_read(t->c, stage, &t->reader, NULL);
 
-    if (r < 0)
-        return fail(t, stage, r);
+    struct smtp_client_reply reply;
+    if (r < 0) {
+        reply = smtp_client_error_from(&t->reader, stage, r, t->arena);
+        return fail_with(t, &reply);
+    }
     if (t->reader.code != 421)
         return 0;
-    struct smtp_client_reply reply = reply_at(t, stage);
+    reply = reply_at(t, stage);
     (void)decide_rest(t, &reply);
     return -ESHUTDOWN;
 }

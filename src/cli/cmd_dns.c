@@ -8,20 +8,23 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/own_resolver.h"
 #include "cli/text.h"
+#include "conf/route.h"
 #include "dns/mx.h"
 #include "dns/record.h"
+#include "mail/address.h"
 #include "rt/fiber.h"
 #include "rt/loop.h"
+#include "svc/own_addresses.h"
 
 enum {
     ASKERS = 64,     /* fibers, for lists of names */
     SPARE_MS = 5000, /* beyond resolver.timeout, which is the resolver's to keep */
     NAME_LINE_BYTES = 1024,
     DATA_TEXT_BYTES = 128 * 1024,
-    SMTP_PORT = 25,
 };
 
 static const struct {
@@ -45,9 +48,16 @@ static const char *const outcomes[] = {
     [MX_FORBIDDEN] = "forbidden",
 };
 
+static const char *const vias[] = {
+    [SETTINGS_VIA_MX] = "MX",     [SETTINGS_VIA_HOSTS] = "hosts",
+    [SETTINGS_VIA_HOLD] = "hold", [SETTINGS_VIA_DISCARD] = "discard",
+    [SETTINGS_VIA_FAIL] = "fail",
+};
+
 static struct {
     struct cli *cli;
     struct own_resolver resolver;
+    struct own_addresses own;
     struct fiber_group askers;
     struct fiber_group parent;
     bool is_list;       /* names come from standard input */
@@ -197,27 +207,88 @@ static json_t *host_json(const struct mx_host *host)
                      (int)host->preference, "secure", host->is_secure, "addresses", addresses);
 }
 
-static void print_route_json(struct str name, const struct mx_result *r)
+static json_t *list_json(const struct settings_list *list)
+{
+    json_t *items = json_array();
+
+    for (size_t i = 0; i < list->count; i++)
+        (void)json_array_append_new(items, cli_json_text(str_from_c(list->items[i])));
+    return items;
+}
+
+/* The routes of the configuration that take such mail, up to the first that takes all of it. */
+static json_t *routes_json(struct str domain)
+{
+    const struct settings *s = self.cli->settings;
+    const struct settings_route *route = route_next(s, 0, domain);
+    json_t *routes = json_array();
+
+    for (; route != NULL; route = route_next(s, (size_t)(route - s->routes) + 1, domain)) {
+        (void)json_array_append_new(
+            routes, json_pack("{s:o, s:s, s:o, s:o}", "name",
+                              cli_json_text(str_from_c(route->name)), "via", vias[route->via],
+                              "from", list_json(&route->from), "hosts", list_json(&route->hosts)));
+        if (route->from.count == 0)
+            break;
+    }
+    return routes;
+}
+
+static void print_list(const struct settings_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        print_safe(i == 0 ? "" : ", ", str_from_c(list->items[i]));
+}
+
+/* Whether a route takes all such mail elsewhere than to its MX. */
+static bool print_routes(struct str name, struct str domain)
+{
+    const struct settings *s = self.cli->settings;
+    const struct settings_route *route = route_next(s, 0, domain);
+
+    for (; route != NULL; route = route_next(s, (size_t)(route - s->routes) + 1, domain)) {
+        print_safe("", name);
+        if (route->from.count > 0) {
+            (void)printf(", from ");
+            print_list(&route->from);
+        }
+        print_safe(": by the route \"", str_from_c(route->name));
+        (void)printf("\": %s", vias[route->via]);
+        if (route->hosts.count > 0)
+            (void)printf(" ");
+        print_list(&route->hosts);
+        (void)putchar('\n');
+        if (route->from.count == 0)
+            return route->via != SETTINGS_VIA_MX;
+    }
+    return false;
+}
+
+static void print_mx_json(struct str name, struct str domain, const struct mx_result *r)
 {
     json_t *hosts = json_array();
 
     for (size_t i = 0; i < r->host_count; i++)
         (void)json_array_append_new(hosts, host_json(&r->hosts[i]));
-    print_object(json_pack("{s:o, s:s, s:o, s:b, s:b, s:I, s:o}", "name", cli_json_text(name),
-                           "outcome", outcomes[r->outcome], "why", cli_json_text(r->why), "secure",
+    print_object(json_pack("{s:o, s:o, s:s, s:o, s:b, s:b, s:I, s:o, s:o}", "name",
+                           cli_json_text(name), "domain", cli_json_text(domain), "outcome",
+                           outcomes[r->outcome], "why", cli_json_text(r->why), "secure",
                            r->is_secure, "implicit", r->is_implicit, "ttl", (json_int_t)r->ttl_s,
-                           "hosts", hosts));
+                           "hosts", hosts, "routes", routes_json(domain)));
 }
 
-static void print_route(struct str name, const struct mx_result *r)
+static void print_mx(struct str name, const struct mx_result *r)
 {
     char text[IP_TEXT_BYTES];
 
-    if (self.cli->args.is_json) {
-        print_route_json(name, r);
+    print_safe("", name);
+    if (r->outcome == MX_LOOP) {
+        (void)printf(": its mail comes to this server, and stays if the domain is one of its own "
+                     "(hikyaku domain list); if not: ");
+        print_safe("", r->why);
+        (void)putchar('\n');
         return;
     }
-    print_safe("", name);
     if (r->outcome != MX_OK) {
         print_safe(": no mail can be sent there: ", r->why);
         (void)putchar('\n');
@@ -242,27 +313,53 @@ static int look_up(void *arg, const struct dns_question *questions, size_t count
     return dns_lookup(arg, questions, count, deadline_ms, arena, out_answers);
 }
 
-static bool ask_route(struct str name, int64_t deadline_ms, struct arena *arena)
+/* The domain as the DNS has it. */
+static bool parse_name(struct str name, struct arena *arena, struct str *out)
+{
+    *out = name;
+    if (name.len > 0 && (name.ptr[0] == '[' || !utf8_has_non_ascii(name)))
+        return true;
+    enum address_error error = domain_parse(name, arena, out);
+    if (error == ADDRESS_OK)
+        return true;
+    (void)cli_fail("\"%.*s\" is no name: %s", STR_ARG(name), address_error_text(error));
+    return false;
+}
+
+static bool ask_mx(struct str name, struct str domain, int64_t deadline_ms, struct arena *arena)
 {
     const struct settings *settings = self.cli->settings;
     struct mx_config config = {.lookup = look_up,
                                .arg = &self.resolver.client,
                                .own_name = settings->server_hostname,
-                               .own_port = SMTP_PORT,
+                               .own_addresses = self.own.list,
+                               .own_address_count = self.own.count,
+                               .own_port = self.own.port,
                                .port = (uint16_t)settings->outbound_port,
                                .allowed_networks = &settings->outbound_private_networks,
                                .families = settings->outbound_families};
     struct mx_result result;
 
-    if (mx_resolve(&config, name, deadline_ms, arena, &result) < 0)
+    if (mx_resolve(&config, domain, deadline_ms, arena, &result) < 0)
         return false;
-    print_route(name, &result);
+    if (self.cli->args.is_json)
+        print_mx_json(name, domain, &result);
+    else
+        print_mx(name, &result);
     return result.outcome == MX_OK;
 }
 
-static bool ask_records(struct str name, int64_t deadline_ms, struct arena *arena)
+static bool ask_way(struct str name, struct str domain, int64_t deadline_ms, struct arena *arena)
 {
-    struct dns_question question = {.name = name, .type = self.type};
+    if (!self.cli->args.is_json && print_routes(name, domain))
+        return true;
+    return ask_mx(name, domain, deadline_ms, arena);
+}
+
+static bool ask_records(struct str name, struct str domain, int64_t deadline_ms,
+                        struct arena *arena)
+{
+    struct dns_question question = {.name = domain, .type = self.type};
     struct dns_answer answer;
 
     int r = dns_lookup(&self.resolver.client, &question, 1, deadline_ms, arena, &answer);
@@ -295,15 +392,15 @@ static void run_asker(void *arg)
 {
     char line[NAME_LINE_BYTES];
     struct arena arena;
-    struct str name;
+    struct str name, domain;
 
     (void)arg;
     while (next_name(line, &name)) {
         int64_t deadline_ms = clock_mono_ms() + self.cli->settings->resolver_timeout + SPARE_MS;
         arena_init(&arena, MX_ARENA_BYTES);
-        bool is_good = self.type == 0 ? ask_route(name, deadline_ms, &arena)
-                                      : ask_records(name, deadline_ms, &arena);
-        if (!is_good)
+        if (!parse_name(name, &arena, &domain) ||
+            !(self.type == 0 ? ask_way(name, domain, deadline_ms, &arena)
+                             : ask_records(name, domain, deadline_ms, &arena)))
             self.status = CLI_FAILED;
         arena_done(&arena);
     }
@@ -363,5 +460,8 @@ int cmd_dns(struct cli *cli)
     int status = take_type(cli);
     if (status == CLI_DONE)
         status = cli_load_settings(cli);
-    return status == CLI_DONE ? ask_all() : status;
+    if (status != CLI_DONE)
+        return status;
+    own_addresses_learn(cli->settings, &self.own);
+    return ask_all();
 }

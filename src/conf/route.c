@@ -34,12 +34,26 @@ static bool any_matches(const struct settings_list *patterns, struct str name,
     return false;
 }
 
+static bool takes_domain(const struct settings_route *route, struct str domain)
+{
+    return route->to.count == 0 || any_matches(&route->to, domain, route_pattern_matches);
+}
+
+const struct settings_route *route_next(const struct settings *s, size_t from, struct str domain)
+{
+    for (size_t i = from; i < s->route_count; i++) {
+        if (takes_domain(&s->routes[i], domain))
+            return &s->routes[i];
+    }
+    return NULL;
+}
+
 const struct settings_route *route_find(const struct settings *s, struct str sender,
                                         struct str domain)
 {
     for (size_t i = 0; i < s->route_count; i++) {
         const struct settings_route *route = &s->routes[i];
-        if (route->to.count > 0 && !any_matches(&route->to, domain, route_pattern_matches))
+        if (!takes_domain(route, domain))
             continue;
         if (route->from.count == 0 || any_matches(&route->from, sender, sender_matches))
             return route;

@@ -20,6 +20,10 @@ bool route_pattern_matches(struct str pattern, struct str name);
 const struct settings_route *route_find(const struct settings *s, struct str sender,
                                         struct str domain);
 
+/* The first route at index `from` or behind it that takes mail to `domain` from some sender; NULL:
+ * there is none. */
+const struct settings_route *route_next(const struct settings *s, size_t from, struct str domain);
+
 /* The first destination section that names the recipient domain, or the host of an MX record; NULL:
  * none, the limits of outbound hold. */
 const struct settings_destination *destination_find_domain(const struct settings *s,

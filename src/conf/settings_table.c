@@ -345,14 +345,16 @@ static const struct setting table[] = {
 
     {FIELD(brakes, exempt_networks), .type = SETTING_LIST, .form = &form_network,
      .text_default = "127.0.0.0/8 ::1/128", .min = 0, .max = 256,
-     .help = "Addresses and networks that are never slowed down or banned."},
+     .help = "Addresses and networks that are never slowed down or banned. Of IPv6, a single "
+             "address stands for its /64, which is what is counted."},
     {FIELD(brakes, failures), .type = SETTING_INT, .text_default = "10", .min = 0, .max = 10000,
      .help = "Failed logins from one address (of IPv6, one /64) within brakes.period after which "
              "it is banned. 0 bans nobody for what his address has done."},
     {FIELD(brakes, network_failures), .type = SETTING_INT, .text_default = "100",
      .min = 0, .max = 100000,
      .help = "The same for the network around it: a /24, of IPv6 a /48. From then on each address "
-             "of it that fails is banned."},
+             "of it that fails is banned; of IPv6, those that the account does not know from "
+             "earlier logins have to wait."},
     {FIELD(brakes, account_failures), .type = SETTING_INT, .text_default = "30",
      .min = 0, .max = 100000,
      .help = "Failed logins for one account within brakes.period after which strangers have to "
@@ -370,7 +372,8 @@ static const struct setting table[] = {
     {FIELD(brakes, connections), .type = SETTING_INT, .text_default = "120",
      .min = 0, .max = 100000,
      .help = "Connections a minute from one address (of IPv6, one /64) before it is turned away "
-             "for a while. 0 sets no limit."},
+             "for a while. smtp.relay_networks (on port 25) and brakes.exempt_networks are not "
+             "limited. 0 sets no limit."},
     {FIELD(brakes, messages), .type = SETTING_INT, .text_default = "600",
      .min = 0, .max = 1000000,
      .help = "Messages a minute that one address (of IPv6, one /64) may begin on port 25; further "
@@ -519,9 +522,10 @@ static const struct setting table[] = {
     {FIELD(auth, oauth_account_claim), .type = SETTING_STRING, .form = &form_printable,
      .text_default = "", .min = 0, .max = 100,
      .help = "What in a token names the account: its own address, or its local part in the first "
-             "domain; an alias is no name. If empty, the first of email, preferred_username, "
-             "username and sub that is a mail address. An email that the provider has not verified "
-             "is refused. Users must not be able to choose the value themselves."},
+             "domain; an alias is no name. If empty, the first of email, username and sub that is "
+             "a mail address. An email that the provider has not verified is refused. Users must "
+             "not be able to choose the value themselves, as with many providers they are able "
+             "to choose preferred_username."},
     {FIELD(auth, oauth_keys_url), .type = SETTING_STRING, .form = &form_optional_url,
      .text_default = "", .min = 0, .max = URL_MAX_CHARS,
      .help = "Where the keys of the issuer are (a JWKS). If empty, auth.oauth_keys_file, and "

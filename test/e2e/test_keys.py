@@ -164,6 +164,11 @@ def test_a_start_without_usable_keys_is_refused_with_the_cure(damage, said):
         assert status == 1
         for line in said:
             assert 'hikyaku: certificate "own": ' in text and line in text
+        # It can be known before.
+        check = server.cli('config', 'check', check=False)
+        assert check.returncode == 1 and not check.stdout
+        for line in ['certificate "own": ', *said]:
+            assert line in check.stderr.decode()
         assert not (server.dir / 'run' / 'control.sock').exists()
     finally:
         server.remove()
@@ -174,8 +179,8 @@ def test_expired_and_for_another_name_are_warned_of(tmp_path):
     live.renew(*make_pair(tmp_path / 'a', 'other.example', days=10))
     with Server(config=with_folder(live.folder)) as server:
         assert 'tls.other-name' in server.log() and 'tls.expires-soon' in server.log()
-        text = server.cli('status')
-        assert 'warning: it expires soon' in text and 'it is not for server.hostname' in text
+        for text in (server.cli('status'), server.cli('config', 'check')):
+            assert 'warning: it expires soon' in text and 'it is not for server.hostname' in text
         soon = server.log().count('tls.expires-soon')
         server.advance(DAY)
         until(lambda: server.log().count('tls.expires-soon') == soon + 1, 10, 'one line a day')

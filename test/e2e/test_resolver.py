@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from hikyaku import BINARY, Server, Session, children, until
+from hikyaku import BINARY, Server, Session, children, until, with_settings
 from nsd import Nsd, free_dns_port
 from peers import PeerMissing
 
@@ -81,15 +81,18 @@ ROUTES = [
 class Dns:
     """`hikyaku dns` with the settings of one file."""
 
-    def __init__(self, path, stub_zones, **resolver):
+    def __init__(self, path, stub_zones, address='198.51.100.1', **resolver):
         values = {'stub_zones': stub_zones, 'trust_anchor_file': '""', 'timeout': '15s', **resolver}
         lines = '\n'.join(f'    {key} = {value}' for key, value in values.items())
         self.config = path / 'hikyaku.conf'
+        # An address of its own, that of the machine may be one of the zone's.
         self.config.write_text('server {\n    hostname = mx.example.jp\n    user = nobody\n}\n'
+                               f'listen.smtp = [ "{address}:25" ]\n'
                                f'resolver {{\n{lines}\n}}\n')
 
-    def run(self, *args, stdin=None):
-        return subprocess.run([BINARY, 'dns', *args, '--json', '-c', self.config], timeout=120,
+    def run(self, *args, stdin=None, is_json=True):
+        form = ['--json'] if is_json else []
+        return subprocess.run([BINARY, 'dns', *args, *form, '-c', self.config], timeout=120,
                               input=stdin, capture_output=True, text=True, check=False)
 
     def ask(self, *args):
@@ -220,6 +223,29 @@ def test_local_records_and_forwarders(nsd, tmp_path):
     assert hosts_of(dns.ask('one.example.net')) == ['10 a.example.net 192.0.2.10 2001:db8::10']
 
 
+def test_names_in_japanese_routes_and_own_addresses(nsd, tmp_path):
+    records = ['xn--wgv71a119e.example 60 MX 10 mx.far.example', 'mx.far.example 60 A 192.0.2.7',
+               'home.example 60 MX 10 other-name.example', 'other-name.example 60 A 192.0.2.99']
+    dns = Dns(tmp_path, '[]', '192.0.2.99', local_records=json.dumps(records))
+    with open(dns.config, 'a', encoding='utf-8') as file:
+        file.write('route "list" { to = [ "far.example" ]; from = [ "list@example.jp", "<>" ]\n'
+                   '  via = hosts; hosts = [ "relay.example:587 weight=3" ] }\n'
+                   'route "campus" { to = [ "*.ac.example", "far.example" ]; via = hold }\n')
+    route = dns.ask('日本語.example')
+    assert hosts_of(route) == ['10 mx.far.example 192.0.2.7']
+    assert (route['name'], route['domain']) == ('日本語.example', 'xn--wgv71a119e.example')
+    assert dns.ask('日本語.example', 'MX')['data'] == ['10 mx.far.example']
+    assert 'is no name' in dns.run('日本語..example').stderr
+    # What the DNS calls by another name is this server all the same.
+    assert dns.ask('home.example')['outcome'] == 'loop'
+    assert 'its mail comes to this server' in dns.run('home.example', is_json=False).stdout
+    assert [r['name'] for r in dns.ask('far.example')['routes']] == ['list', 'campus']
+    assert dns.ask('日本語.example')['routes'] == []
+    assert dns.run('far.example', is_json=False).stdout == (
+        'far.example, from list@example.jp, <>: by the route "list": hosts '
+        'relay.example:587 weight=3\nfar.example: by the route "campus": hold\n')
+
+
 def test_ten_thousand_questions(dns):
     names = [f'n{i}.example.net' for i in range(5000)] + \
         [f'{name}.example.net' for name in ('one', 'two', 'implicit', 'null', 'alias')] * 1000
@@ -274,3 +300,54 @@ def test_a_reload_takes_settings_of_the_resolver_and_refuses_what_needs_a_restar
         done = server.cli('reload', check=False)
         assert done.returncode == 1
         assert b'resolver.trust_anchor_file' in done.stderr and b'restart' in done.stderr
+
+
+BAD_RECORDS = ['osaka.example 60 A 192.0.2.999', 'osaka.example 60 MX ten mx.osaka.example']
+GOOD_RECORD = 'osaka.example 60 A 192.0.2.1'
+
+
+def records(*rows):
+    """The setting with these records."""
+    return {'resolver.local_records': '[ ' + ', '.join(json.dumps(row) for row in rows) + ' ]'}
+
+
+def test_records_that_cannot_be_read_are_told_before_a_start_and_change_nothing_at_a_reload():
+    server = Server(settings=records(BAD_RECORDS[0], GOOD_RECORD, BAD_RECORDS[1])).init()
+    try:
+        run = server.cli('config', 'check', check=False)
+        assert run.returncode == 1 and b'is right' not in run.stdout
+        for record in BAD_RECORDS:
+            assert f'"resolver.local_records" has "{record}"' in run.stderr.decode()
+        assert GOOD_RECORD not in run.stderr.decode()
+        serve = subprocess.run([server.binary, 'serve', '-c', server.config_path], timeout=20,
+                               env=server.env, capture_output=True, check=False)
+        assert serve.returncode == 1 and BAD_RECORDS[0] in serve.stderr.decode()
+        text = server.config_path.read_text()
+        server.config_path.write_text(with_settings(text, records(GOOD_RECORD)))
+        assert 'is right' in server.cli('config', 'check')
+        server.start()
+        server.config_path.write_text(with_settings(text, records(BAD_RECORDS[1])))
+        run = server.cli('reload', check=False)
+        assert run.returncode == 1 and BAD_RECORDS[1] in run.stderr.decode()
+        assert 'resolver.settings-refused' not in server.log()
+    finally:
+        server.remove()
+
+
+def test_what_the_settings_name_and_the_machine_lacks_is_warned_of(tmp_path):
+    anchors = tmp_path / 'root.key'
+    server = Server(settings={'resolver.trust_anchor_file': f'"{anchors}"',
+                              'submit.trusted_users': '[ "root", "no-such-user" ]',
+                              'submit.senders': '[ "nor-this shop@example.org" ]'}).init()
+    try:
+        text = server.cli('config', 'check')
+        assert 'is right' in text
+        assert re.search(r'resolver.trust_anchor_file +warning: .*No such file', text)
+        assert re.search(r'submit.trusted_users +warning: .*"no-such-user"', text)
+        assert re.search(r'submit.senders +warning: .*"nor-this"', text)
+        assert '"root"' not in text
+        anchors.write_text('. IN DS nonsense\n')
+        run = server.cli('config', 'check', check=False)
+        assert run.returncode == 1 and 'trust anchor' in run.stderr.decode()
+    finally:
+        server.remove()

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "conf/ldap_text.h"
 #include "rt/tls.h"
+#include "svc/key_report.h"
 #include "token/json.h"
 #include "token/jwk.h"
 
@@ -438,4 +439,53 @@ void keyring_secrets(const struct keyring *k, struct arena *arena, struct secret
             identities[out->identity_count++] = (struct secrets_identity){
                 .name = name, .chain = bytes, .key = buf_str(&item->files[1].bytes)};
     }
+}
+
+/* --- telling --- */
+
+/* The one that is shown to those who ask for no name is the first. */
+bool keyring_lacks_hostname(const struct keyring *k, const struct keyring_item *item,
+                            const struct settings *settings)
+{
+    return item == &k->items[0] &&
+           !tls_identity_is_for(item->identity, str_from_c(settings->server_hostname));
+}
+
+static void put_report(const struct keyring *k, const struct keyring_item *item,
+                       const struct settings *settings, struct buf *out)
+{
+    const struct tls_identity_facts *facts =
+        item->identity != NULL ? tls_identity_facts(item->identity) : NULL;
+    struct str names[KEY_REPORT_NAMES_MAX];
+    struct key_report report = {.file = str_from_c(item->files[0].path),
+                                .problem = str_from_c(item->problem)};
+    struct buf title;
+
+    if (facts == NULL && item->problem == NULL)
+        return;
+    if (facts != NULL) {
+        report.is_certificate = true;
+        report.names = names;
+        report.name_count = (uint32_t)MIN(facts->name_count, (size_t)KEY_REPORT_NAMES_MAX);
+        report.names_left_out = (uint32_t)facts->name_count - report.name_count;
+        report.issuer = str_from_c(facts->issuer);
+        report.key = str_from_c(facts->key);
+        report.not_before_ms = facts->not_before_ms;
+        report.not_after_ms = facts->not_after_ms;
+        report.is_self_signed = facts->is_self_signed;
+        report.lacks_hostname = keyring_lacks_hostname(k, item, settings);
+        for (size_t i = 0; i < report.name_count; i++)
+            names[i] = str_from_c(facts->names[i]);
+    }
+    buf_init(&title, TITLE_MAX_BYTES);
+    keyring_put_title(item, &title);
+    report.title = buf_str(&title);
+    key_report_put(out, &report);
+    buf_done(&title);
+}
+
+void keyring_put_reports(const struct keyring *k, const struct settings *settings, struct buf *out)
+{
+    for (size_t i = 0; i < k->count; i++)
+        put_report(k, &k->items[i], settings, out);
 }

@@ -69,5 +69,10 @@ MUST_CHECK unsigned keyring_refresh(struct keyring *k);
 /* Views of what is in use, with arrays in the arena of SECRETS_ARENA_BYTES; without ticket keys. */
 void keyring_secrets(const struct keyring *k, struct arena *arena, struct secrets *out);
 
+/* Whether it is the certificate of those who ask for no name, and not for server.hostname. */
+bool keyring_lacks_hostname(const struct keyring *k, const struct keyring_item *item,
+                            const struct settings *settings);
+/* Appends what is to be told of it (svc/key_report.h): at most KEY_REPORTS_MAX_BYTES. */
+void keyring_put_reports(const struct keyring *k, const struct settings *settings, struct buf *out);
 /* "certificate \"own\"", "tls.ca_file", "route \"smarthost\"": as the settings call it. */
 void keyring_put_title(const struct keyring_item *item, struct buf *out);

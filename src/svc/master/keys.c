@@ -60,13 +60,6 @@ static void log_identity(const struct keyring_item *item)
     buf_done(&names);
 }
 
-/* The one that is shown to those who ask for no name is the first. */
-static bool lacks_hostname(const struct keyring *k, const struct keyring_item *item)
-{
-    return item == &k->items[0] &&
-           !tls_identity_is_for(item->identity, str_from_c(master.settings->server_hostname));
-}
-
 static void warn_of_identity(const struct keyring *k, const struct keyring_item *item)
 {
     const struct tls_identity_facts *facts = tls_identity_facts(item->identity);
@@ -80,7 +73,7 @@ static void warn_of_identity(const struct keyring *k, const struct keyring_item 
         LOG(LOG_WARNING, "tls.expires-soon", LOG_C("section", item->name),
             LOG_C("file", item->files[0].path), LOG_INT("days_left", days_left(facts)),
             LOG_C("hint", "renew it: what changes there is taken up by itself"));
-    if (lacks_hostname(k, item))
+    if (keyring_lacks_hostname(k, item, master.settings))
         LOG(LOG_WARNING, "tls.other-name", LOG_C("section", item->name),
             LOG_C("file", item->files[0].path), LOG_C("hostname", master.settings->server_hostname),
             LOG_C("hint", "the first certificate should be for server.hostname"));
@@ -122,38 +115,6 @@ static void warn_of_all(void)
             LOG_C("why", item->problem));
         buf_done(&title);
     }
-}
-
-static void put_report(const struct keyring *k, const struct keyring_item *item, struct buf *out)
-{
-    const struct tls_identity_facts *facts =
-        item->identity != NULL ? tls_identity_facts(item->identity) : NULL;
-    struct str names[KEY_REPORT_NAMES_MAX];
-    struct key_report report = {.file = str_from_c(item->files[0].path),
-                                .problem = str_from_c(item->problem)};
-    struct buf title;
-
-    if (facts == NULL && item->problem == NULL)
-        return;
-    if (facts != NULL) {
-        report.is_certificate = true;
-        report.names = names;
-        report.name_count = (uint32_t)MIN(facts->name_count, (size_t)KEY_REPORT_NAMES_MAX);
-        report.names_left_out = (uint32_t)facts->name_count - report.name_count;
-        report.issuer = str_from_c(facts->issuer);
-        report.key = str_from_c(facts->key);
-        report.not_before_ms = facts->not_before_ms;
-        report.not_after_ms = facts->not_after_ms;
-        report.is_self_signed = facts->is_self_signed;
-        report.lacks_hostname = lacks_hostname(k, item);
-        for (size_t i = 0; i < report.name_count; i++)
-            names[i] = str_from_c(facts->names[i]);
-    }
-    buf_init(&title, TITLE_MAX_BYTES);
-    keyring_put_title(item, &title);
-    report.title = buf_str(&title);
-    key_report_put(out, &report);
-    buf_done(&title);
 }
 
 /* --- to the children --- */
@@ -200,8 +161,7 @@ static void send_reports(struct child_process *store)
     struct buf bytes;
 
     buf_init(&bytes, KEY_REPORTS_MAX_BYTES);
-    for (size_t i = 0; i < master.keyring->count; i++)
-        put_report(master.keyring, &master.keyring->items[i], &bytes);
+    keyring_put_reports(master.keyring, master.settings, &bytes);
     send_sealed(store, CONTROL_KEY_REPORTS, &bytes);
     buf_done(&bytes);
 }

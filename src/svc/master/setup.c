@@ -1,5 +1,6 @@
 /* Before there are children: see setup.h. */
 #include "svc/master/setup.h"
+#include "svc/machine_check.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +138,8 @@ int setup_load_settings(struct settings **out, struct buf *out_errors)
 
     if (r == 0) {
         r = check_length(*out, out_errors);
+        if (r == 0)
+            r = machine_check(*out, out_errors);
         if (r == 0)
             return 0;
         settings_free(*out);

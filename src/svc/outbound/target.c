@@ -2,8 +2,6 @@
 #include "svc/outbound/target.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,55 +10,15 @@
 #include "conf/route.h"
 #include "conf/value.h"
 #include "svc/outbound/worker.h"
+#include "svc/own_addresses.h"
 
-enum { OWN_ADDRESSES_MAX = 256, RESOLVE_WAIT_MS = 120 * 1000, KEY_MAX_BYTES = 2048 };
+enum { RESOLVE_WAIT_MS = 120 * 1000, KEY_MAX_BYTES = 2048 };
 
-static struct ip_addr own_addresses[OWN_ADDRESSES_MAX];
-static size_t own_address_count;
-static uint16_t own_port;
+static struct own_addresses own;
 
-static void add_own(struct ip_addr ip)
-{
-    if (ip.family != IP_NONE && own_address_count < OWN_ADDRESSES_MAX)
-        own_addresses[own_address_count++] = ip;
-}
-
-static void add_interfaces(void)
-{
-    struct ifaddrs *all = NULL;
-
-    if (getifaddrs(&all) < 0)
-        return;
-    for (struct ifaddrs *a = all; a != NULL; a = a->ifa_next) {
-        if (a->ifa_addr != NULL && (a->ifa_flags & IFF_UP) != 0)
-            add_own(ip_from_sockaddr(a->ifa_addr));
-    }
-    freeifaddrs(all);
-}
-
-/* Who listens on every address is found at all of the machine's, else where he listens; at port 25,
- * or at the port he has instead. */
 void target_learn_own_addresses(const struct settings *settings)
 {
-    bool is_everywhere = false;
-
-    own_address_count = 0;
-    own_port = 25;
-    for (size_t i = 0; i < settings->listen_smtp.count; i++) {
-        struct value_listen listen;
-        struct ip_addr ip;
-        if (value_parse_listen(str_from_c(settings->listen_smtp.items[i]), &listen) < 0 ||
-            ip_parse(str_from_c(listen.address), &ip) < 0)
-            continue;
-        if (i == 0 || listen.port == 25)
-            own_port = listen.port;
-        if (strcmp(listen.address, "0.0.0.0") == 0 || strcmp(listen.address, "::") == 0)
-            is_everywhere = true;
-        else
-            add_own(ip);
-    }
-    if (is_everywhere)
-        add_interfaces();
+    own_addresses_learn(settings, &own);
 }
 
 static int ask(void *arg, const struct dns_question *questions, size_t count, int64_t deadline_ms,
@@ -74,9 +32,9 @@ static struct mx_config mx_config(const struct settings *settings)
     return (struct mx_config){.lookup = ask,
                               .arg = &worker.resolver.client,
                               .own_name = settings->server_hostname,
-                              .own_addresses = own_addresses,
-                              .own_address_count = own_address_count,
-                              .own_port = own_port,
+                              .own_addresses = own.list,
+                              .own_address_count = own.count,
+                              .own_port = own.port,
                               .port = (uint16_t)settings->outbound_port,
                               .allowed_networks = &settings->outbound_private_networks,
                               .families = settings->outbound_families};

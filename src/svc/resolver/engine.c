@@ -212,7 +212,7 @@ static int new_context(struct engine *e, const struct settings *settings, struct
     list_init(&c->queries);
     int r = loop_watch_add(&c->watch, LOOP_READ);
     if (r < 0) {
-        buf_put_c(out_text, "libunbound cannot be watched");
+        buf_put_c(out_text, "libunbound cannot be watched\n");
         ub_ctx_delete(ub);
         free(c);
         return r;

@@ -232,7 +232,7 @@ static int configure(const struct settings *settings)
     else
         r = engine_configure(self.engine, settings, buf_str(&self.anchors), &text);
     if (r < 0)
-        LOG(LOG_ERROR, "resolver.settings-refused", LOG_STR("why", buf_str(&text)));
+        LOG(LOG_ERROR, "resolver.settings-refused", LOG_STR("why", str_trim(buf_str(&text))));
     buf_done(&text);
     return r;
 }

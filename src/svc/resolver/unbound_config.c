@@ -46,7 +46,8 @@ struct setup {
 
 static int refuse(struct setup *s, const char *what, struct str value, int error)
 {
-    buf_printf(s->text, "%s %.*s: %s", what, STR_ARG(value), ub_strerror(error));
+    buf_printf(s->text, "\"%s\" has \"%.*s\", which cannot be used: %s\n", what, STR_ARG(value),
+               ub_strerror(error));
     return -EINVAL;
 }
 
@@ -169,7 +170,7 @@ static int set_anchors(struct setup *s, struct str anchors)
         CLEANUP(cleanup_free) char *anchor = str_dup(line);
         int error = line.len > 0 ? ub_ctx_add_ta(s->ub, anchor) : 0;
         if (error != 0)
-            return refuse(s, "trust anchor", line, error);
+            return refuse(s, "resolver.trust_anchor_file", line, error);
     }
     return 0;
 }
@@ -192,11 +193,16 @@ static int finish(struct setup *s, const struct settings *settings)
 {
     int r = 0, error = ub_ctx_data_remove(s->ub, "nothing.invalid.");
 
-    if (error != 0)
-        return refuse(s, "resolver.*", STR("(or a trust anchor)"), error);
+    if (error != 0) {
+        buf_printf(s->text,
+                   "libunbound refuses the settings (%s); see whether what is in "
+                   "\"resolver.trust_anchor_file\" are trust anchors\n",
+                   ub_strerror(error));
+        return -EINVAL;
+    }
     for (size_t i = 0; r == 0 && i < settings->resolver_stub_zones.count; i++)
         r = open_stub_zone(s, str_from_c(settings->resolver_stub_zones.items[i]));
-    for (size_t i = 0; r == 0 && i < settings->resolver_local_records.count; i++) {
+    for (size_t i = 0; i < settings->resolver_local_records.count; i++) {
         const char *record = settings->resolver_local_records.items[i];
         error = ub_ctx_data_add(s->ub, record);
         /* It says "out of memory" of every record that it cannot read. */
@@ -212,7 +218,7 @@ struct ub_ctx *unbound_config_apply(const struct settings *settings, struct str 
     struct setup s = {.ub = ub_ctx_create(), .text = out_text};
 
     if (s.ub == NULL) {
-        buf_put_c(out_text, "libunbound cannot start");
+        buf_put_c(out_text, "libunbound cannot start\n");
         return NULL;
     }
     (void)ub_ctx_debugout(s.ub, NULL);
@@ -230,6 +236,16 @@ struct ub_ctx *unbound_config_apply(const struct settings *settings, struct str 
         return s.ub;
     ub_ctx_delete(s.ub);
     return NULL;
+}
+
+int unbound_config_check(const struct settings *settings, struct str anchors, struct buf *out_text)
+{
+    struct ub_ctx *ub = unbound_config_apply(settings, anchors, out_text);
+
+    if (ub == NULL)
+        return -EINVAL;
+    ub_ctx_delete(ub);
+    return 0;
 }
 
 /* Comments and empty lines go, so that each line is an anchor. */

@@ -228,10 +228,13 @@ static void put_destination(struct buf *out, const struct listing *l, const stru
     if (!waits)
         return;
     if (l->is_japanese)
-        buf_printf(out, "、%u 回続けて失敗: ", row->destination_failures);
+        buf_put_c(out, "、接続できません");
     else
-        buf_printf(out, ", %u failed attempt%s in a row: ", row->destination_failures,
-                   row->destination_failures == 1 ? "" : "s");
+        buf_put_c(out, ", unreachable");
+    if (row->destination_failures > 1)
+        buf_printf(out, l->is_japanese ? "（%u 回続けて失敗）" : " %u times in a row",
+                   row->destination_failures);
+    buf_put_c(out, ": ");
     text_put_safe_line(out, row->destination_why);
     buf_put_c(out, l->is_japanese ? "。次の試行: " : "; next attempt: ");
     queue_text_put_when(out, row->destination_due_ms, l->now_ms, l->is_japanese);

@@ -20,22 +20,25 @@ struct action {
     enum queue_action code;
     const char *name;
     bool is_final; /* cannot be undone */
-    /* "3 recipients ..." */
-    const char *english, *japanese;
+    /* "1 recipient ...", "3 recipients ..." */
+    const char *one, *english, *japanese;
     const char *not_applied; /* which rows it does not apply to */
 };
 
 static const struct action actions[] = {
-    {QUEUE_ACT_RETRY, "retry", false, "will be tried again at once", "をすぐに再送します",
-     "held and scheduled ones need hikyaku queue release"},
+    {QUEUE_ACT_RETRY, "retry", false, "will be tried again at once", "will be tried again at once",
+     "をすぐに再送します", "held and scheduled ones need hikyaku queue release"},
     {QUEUE_ACT_HOLD, "hold", false, "held until hikyaku queue release",
-     "を保留しました（hikyaku queue release で解除）", "those that are held stay so"},
-    {QUEUE_ACT_RELEASE, "release", false, "released", "を送信に回しました",
+     "held until hikyaku queue release", "を保留しました（hikyaku queue release で解除）",
+     "those that are held stay so"},
+    {QUEUE_ACT_RELEASE, "release", false, "released", "released", "を送信に回しました",
      "only held and scheduled ones can be released"},
-    {QUEUE_ACT_DROP, "drop", true, "dropped, nobody is told", "を通知なしで取り除きました", ""},
-    {QUEUE_ACT_BOUNCE, "bounce", true, "returned to their senders", "を差出人に返しました", ""},
-    {QUEUE_ACT_CANCEL, "cancel", true, "cancelled, nobody is told", "の送信を取り消しました",
-     "only scheduled ones can be cancelled"},
+    {QUEUE_ACT_DROP, "drop", true, "dropped, nobody is told", "dropped, nobody is told",
+     "を通知なしで取り除きました", ""},
+    {QUEUE_ACT_BOUNCE, "bounce", true, "returned to its sender", "returned to their senders",
+     "を差出人に返しました", ""},
+    {QUEUE_ACT_CANCEL, "cancel", true, "cancelled, nobody is told", "cancelled, nobody is told",
+     "の送信を取り消しました", "only scheduled ones can be cancelled"},
 };
 
 /* --- which --- */
@@ -118,9 +121,14 @@ static int ask(struct cli *cli, const struct action *action, const struct queue_
 
 /* --- doing it --- */
 
+/* untold: those of a bounce whose sender may not be told, or does not want to be. */
+struct changes {
+    uint64_t recipients, untold;
+};
+
 /* One request; the filter moves on. */
 static int act_once(struct client *client, const struct action *action, struct queue_filter *f,
-                    uint64_t *io_changed, bool *out_more)
+                    struct changes *io_changes, bool *out_more)
 {
     struct buf args, reply;
 
@@ -132,7 +140,8 @@ static int act_once(struct client *client, const struct action *action, struct q
                                        : client_do(client, STORE_QUEUE_ACT, buf_str(&args), &reply);
     struct cursor c = cursor_from(buf_str(&reply));
     if (status == CLI_DONE) {
-        *io_changed += cursor_u32(&c);
+        io_changes->recipients += cursor_u32(&c);
+        io_changes->untold += cursor_u32(&c);
         *out_more = cursor_u8(&c) != 0;
         f->after_id = cursor_u64(&c);
         f->after_n = cursor_u32(&c);
@@ -144,31 +153,58 @@ static int act_once(struct client *client, const struct action *action, struct q
     return status;
 }
 
-static int report(const struct cli *cli, const struct action *action, uint64_t changed)
+static int report_nothing(const struct cli *cli, const struct action *action)
 {
-    unsigned long long count = changed;
+    const char *word = cli->args.word_count > 0 ? cli->args.words[0] : "";
 
-    if (cli->args.is_json)
-        return cli_print_json(
-            json_pack("{s:s, s:I}", "action", action->name, "changed", (json_int_t)changed));
-    if (changed == 0 && cli->args.word_count > 0)
+    if (word[0] != '\0')
         return cli_fail("nothing was changed: %s is not in the queue, or that does not apply to "
                         "its state; see: hikyaku queue show %s",
-                        cli->args.words[0], cli->args.words[0]);
+                        word, word);
+    if (text_is_japanese())
+        (void)printf("変更はありません。該当する宛先がありません\n");
+    else if (action->not_applied[0] != '\0')
+        (void)printf("nothing was changed: no recipient fits (%s)\n", action->not_applied);
+    else
+        (void)printf("nothing was changed: no recipient fits\n");
+    return CLI_DONE;
+}
+
+static void print_count(const struct action *action, uint64_t recipients)
+{
+    unsigned long long count = recipients;
+
     if (text_is_japanese())
         (void)printf("宛先 %llu 件%s\n", count, action->japanese);
-    else
-        (void)printf("%llu recipient%s %s\n", count, count == 1 ? "" : "s", action->english);
-    if (changed == 0 && action->not_applied[0] != '\0' && !text_is_japanese())
-        (void)printf("(%s)\n", action->not_applied);
+    else if (count == 1)
+        (void)printf("1 recipient %s\n", action->one);
+    else if (count > 0)
+        (void)printf("%llu recipients %s\n", count, action->english);
+}
+
+static int report(const struct cli *cli, const struct action *action, const struct changes *c)
+{
+    if (cli->args.is_json)
+        return cli_print_json(json_pack("{s:s, s:I, s:I}", "action", action->name, "changed",
+                                        (json_int_t)c->recipients, "untold",
+                                        (json_int_t)c->untold));
+    if (c->recipients == 0)
+        return report_nothing(cli, action);
+    if (c->untold < c->recipients)
+        print_count(action, c->recipients - c->untold);
+    if (c->untold == 0)
+        return CLI_DONE;
+    print_count(&actions[QUEUE_ACT_DROP - 1], c->untold);
+    (void)printf(text_is_japanese() ? "（差出人が空か、通知を望んでいません）\n"
+                                    : "(the sender is empty, or wants no notices)\n");
     return CLI_DONE;
 }
 
 static int run(struct cli *cli, enum queue_action code)
 {
     const struct action *action = &actions[code - 1];
+    struct changes changes = {0};
     struct queue_filter filter;
-    uint64_t changed = 0;
     bool has_more = true;
 
     ASSERT(action->code == code);
@@ -177,10 +213,11 @@ static int run(struct cli *cli, enum queue_action code)
     if (status == CLI_DONE)
         status = ask(cli, action, &filter);
     while (status == CLI_DONE && has_more)
-        status = act_once(&cli->client, action, &filter, &changed, &has_more);
-    if (status != CLI_DONE && changed > 0)
-        return cli_fail("%llu recipients were changed before that", (unsigned long long)changed);
-    return status == CLI_DONE ? report(cli, action, changed) : status;
+        status = act_once(&cli->client, action, &filter, &changes, &has_more);
+    if (status != CLI_DONE && changes.recipients > 0)
+        return cli_fail("%llu recipients were changed before that",
+                        (unsigned long long)changes.recipients);
+    return status == CLI_DONE ? report(cli, action, &changes) : status;
 }
 
 int cmd_queue_retry(struct cli *cli)

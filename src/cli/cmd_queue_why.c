@@ -34,6 +34,7 @@ struct destination {
     uint8_t state;
     int64_t due_ms, since_ms, last_attempt_ms;
     uint32_t failures;
+    uint32_t code; /* of the server's reply; 0: none */
     struct str status, why;
     uint64_t counts[STATES];
     uint64_t total;
@@ -72,6 +73,7 @@ static void take_destination(struct cursor *c, struct destination *d)
     d->since_ms = take_ms(c);
     d->last_attempt_ms = take_ms(c);
     d->status = cursor_lp(c);
+    d->code = cursor_u32(c);
     d->why = cursor_lp(c);
     take_counts(c, d->counts, &d->total);
     uint32_t count = cursor_u32(c);
@@ -131,6 +133,14 @@ static void print_meaning(const struct telling *t, struct str status, struct str
 
 static void put_failures(const struct telling *t, const struct destination *d, struct buf *out)
 {
+    if (d->last_attempt_ms == 0) { /* only other mail for the same hosts has tried */
+        buf_put_c(out, t->is_japanese ? "つながりません: " : "unreachable since ");
+        queue_text_put_past(out, d->since_ms, t->now_ms, t->is_japanese);
+        buf_put_c(out, t->is_japanese
+                           ? "に、ほかのメールの配送で相手サーバーにつながらないと分かりました"
+                           : ", as other mail for the same server has shown");
+        return;
+    }
     if (t->is_japanese) {
         buf_put_c(out, "つながりません: ");
         queue_text_put_past(out, d->since_ms, t->now_ms, true);
@@ -145,6 +155,12 @@ static void put_failures(const struct telling *t, const struct destination *d, s
     queue_text_put_past(out, d->last_attempt_ms, t->now_ms, false);
 }
 
+/* Something of it is to be tried. */
+static bool moves(const struct destination *d)
+{
+    return d->counts[QUEUE_READY] + d->counts[QUEUE_DEFERRED] + d->counts[QUEUE_LEASED] > 0;
+}
+
 static void print_trouble(const struct telling *t, const struct destination *d, struct buf *line)
 {
     put_failures(t, d, line);
@@ -152,7 +168,9 @@ static void print_trouble(const struct telling *t, const struct destination *d, 
     buf_put_c(line, t->is_japanese ? "理由: " : "it failed with: ");
     queue_text_put_answer(line, d->status, STR(""), d->why);
     print_line("    ", line);
-    print_meaning(t, d->status, d->why, false);
+    print_meaning(t, d->status, d->why, d->code != 0);
+    if (!moves(d))
+        return;
     buf_put_c(line, t->is_japanese ? "次の試行: " : "next attempt: ");
     if (d->state == QUEUE_DESTINATION_ACTIVE)
         buf_put_c(line, t->is_japanese ? "ただいま実行中" : "this moment");
@@ -202,18 +220,36 @@ static void print_answer(const struct telling *t, const struct answer *a, struct
     print_line("      ", line);
 }
 
+/* "a.example"; "a.example/slow", by the route "slow"; "/inside": the hosts of that route. */
+static void put_name(const struct telling *t, struct buf *out, struct str name)
+{
+    struct str domain, route;
+
+    if (!str_cut(name, '/', &domain, &route)) {
+        text_put_safe(out, name);
+        return;
+    }
+    text_put_safe(out, domain);
+    if (t->is_japanese)
+        buf_put_c(out, domain.len > 0 ? "（経路 " : "経路 ");
+    else
+        buf_put_c(out, domain.len > 0 ? " by the route " : "the route ");
+    text_put_safe(out, route);
+    buf_put_c(out, t->is_japanese && domain.len > 0 ? "）" : "");
+}
+
 static void print_destination(const struct telling *t, const struct destination *d)
 {
     struct buf line;
 
     buf_init(&line, TEXT_MAX_BYTES);
-    text_put_safe(&line, d->name);
+    put_name(t, &line, d->name);
     buf_put_c(&line, ": ");
     put_counts(&line, d->counts, d->failures > 0, t->is_japanese);
     print_line("  ", &line);
     if (d->name.len > 0 && d->name.ptr[0] == '/') {
-        buf_put_c(&line, t->is_japanese ? "（経路のホスト。数は、そこへ送るすべてのメールのもの）"
-                                        : "(hosts of a route; the numbers are of all its mail)");
+        buf_put_c(&line, t->is_japanese ? "（数は、この経路のホストへ送るすべてのメールのもの）"
+                                        : "(the numbers are of all mail to its hosts)");
         print_line("    ", &line);
     }
     if (d->failures > 0)
@@ -263,13 +299,16 @@ static json_t *answers_json(const struct telling *t, const struct destination *d
 
 static json_t *destination_json(const struct telling *t, const struct destination *d)
 {
+    bool has_next = d->state == QUEUE_DESTINATION_WAITING && moves(d);
+
     return json_pack(
-        "{s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", cli_json_text(d->name),
+        "{s:o, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", cli_json_text(d->name),
         "state", queue_text_destination_name(d->state), "failures", (json_int_t)d->failures,
         "since", queue_query_json_time(d->since_ms), "last_attempt",
-        queue_query_json_time(d->last_attempt_ms), "next", queue_query_json_time(d->due_ms),
-        "status", cli_json_text(d->status), "why", cli_json_text(d->why), "recipients",
-        counts_json(d->counts), "replies", answers_json(t, d));
+        queue_query_json_time(d->last_attempt_ms), "next",
+        has_next ? queue_query_json_time(d->due_ms) : json_null(), "status",
+        cli_json_text(d->status), "code", d->code != 0 ? json_integer(d->code) : json_null(), "why",
+        cli_json_text(d->why), "recipients", counts_json(d->counts), "replies", answers_json(t, d));
 }
 
 /* --- why --- */
@@ -427,7 +466,8 @@ struct busy {
     uint8_t state;
     int64_t due_ms;
     uint32_t failures;
-    uint64_t recipients;
+    bool has_next;
+    uint64_t recipients, moving; /* of them not held */
 };
 
 static bool take_busy(struct cursor *c, struct busy *b)
@@ -438,6 +478,8 @@ static bool take_busy(struct cursor *c, struct busy *b)
     b->failures = cursor_u32(c);
     b->why = cursor_lp(c);
     b->recipients = cursor_u64(c);
+    b->moving = cursor_u64(c);
+    b->has_next = b->state == QUEUE_DESTINATION_WAITING && b->moving > 0;
     return cursor_status(c) == 0;
 }
 
@@ -452,9 +494,8 @@ static int stats_json(const struct stats *s, struct cursor *c, uint32_t count)
             json_pack("{s:o, s:I, s:s, s:I, s:o, s:o}", "name", cli_json_text(b.name), "recipients",
                       (json_int_t)b.recipients, "state", queue_text_destination_name(b.state),
                       "failures", (json_int_t)b.failures, "next",
-                      b.state == QUEUE_DESTINATION_WAITING ? queue_query_json_time(b.due_ms)
-                                                           : json_null(),
-                      "why", cli_json_text(b.why)));
+                      b.has_next ? queue_query_json_time(b.due_ms) : json_null(), "why",
+                      cli_json_text(b.why)));
     return cli_print_json(json_pack("{s:I, s:o, s:o, s:o}", "messages", (json_int_t)s->messages,
                                     "recipients", counts_json(s->counts), "oldest",
                                     queue_query_json_time(s->oldest_ms), "destinations", list));
@@ -483,9 +524,9 @@ static void print_busy(const struct telling *t, struct cursor *c, uint32_t count
         table_put_number(&table, b.recipients);
         table_put_number(&table, b.failures);
         buf_reset(&text);
-        if (b.state == QUEUE_DESTINATION_WAITING)
+        if (b.has_next)
             queue_text_put_when(&text, b.due_ms, t->now_ms, t->is_japanese);
-        table_put(&table, b.state == QUEUE_DESTINATION_WAITING ? buf_str(&text) : STR("-"));
+        table_put(&table, b.has_next ? buf_str(&text) : STR("-"));
         buf_reset(&text);
         text_put_safe_line(&text, b.why);
         table_put(&table, buf_str(&text));

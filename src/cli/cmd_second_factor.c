@@ -56,15 +56,17 @@ static int write_png(const char *path, struct str uri)
     return r < 0 ? cli_fail("%s cannot be made: %s", path, strerror(-r)) : CLI_DONE;
 }
 
-static void print_code(struct str uri)
+/* On a terminal: whether it is there. Without it the secret can still be typed. */
+static bool print_code(struct str uri)
 {
     struct buf out;
 
     buf_init(&out, QR_OUT_MAX_BYTES);
-    /* Without it the secret can still be typed. */
-    if (isatty(STDOUT_FILENO) && qr_put_terminal(&out, uri) == 0)
+    bool is_shown = isatty(STDOUT_FILENO) && qr_put_terminal(&out, uri) == 0;
+    if (is_shown)
         (void)printf("%.*s\n", STR_ARG(buf_str(&out)));
     password_done(&out);
+    return is_shown;
 }
 
 struct offer {
@@ -76,11 +78,15 @@ static void print_offer(const struct cli *cli, const struct offer *o)
 {
     const char *address = cli->args.words[ADDRESS_WORD];
 
-    print_code(buf_str(&o->uri));
-    (void)printf("%.*s\n\nsecret: %.*s\n\nLet an authenticator app read the code above or the "
-                 "image, or type the secret\ninto it (by time, SHA-1, 6 digits, 30 seconds). Then "
-                 "prove it with the code it shows:\n  hikyaku account totp %s confirm CODE\n",
-                 STR_ARG(buf_str(&o->uri)), STR_ARG(buf_str(&o->text)), address);
+    bool has_picture = print_code(buf_str(&o->uri)) || cli_option(cli, "--png") != NULL;
+    (void)printf("%.*s\n\nsecret: %.*s\n\n", STR_ARG(buf_str(&o->uri)), STR_ARG(buf_str(&o->text)));
+    if (has_picture)
+        (void)printf("Let an authenticator app read the QR code, or type the secret into it\n");
+    else
+        (void)printf("Type the secret into an authenticator app, or make a QR code: --png FILE\n");
+    (void)printf("(by time, SHA-1, 6 digits, 30 seconds). Then prove it with the code it shows:\n"
+                 "  hikyaku account totp %s confirm CODE\n",
+                 address);
 }
 
 static int show_offer(struct cli *cli, struct offer *o)
@@ -146,6 +152,7 @@ static int disable(struct cli *cli)
 int cmd_account_totp(struct cli *cli)
 {
     static const struct cli_action actions[] = {
+        {"show", 1, 1, cmd_account_show},
         {"enable", 1, 1, enable},
         {"confirm", 2, 2, confirm},
         {"disable", 1, 1, disable},

@@ -13,7 +13,7 @@ enum { LABEL_COLUMNS = 18, REPLY_KEYS_MAX = 40 };
 
 /* --- status --- */
 
-enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_MS };
+enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_MS, UNIT_WARNING };
 
 /* Keys of the reply in the order in which they are shown; others follow with their own names. */
 static const struct {
@@ -45,6 +45,8 @@ static const struct {
     {"segment_bytes", "size of those", UNIT_BYTES, false},
     {"segment_live_bytes", "of it needed", UNIT_BYTES, false},
     {"free_bytes", "free on the disk", UNIT_BYTES, false},
+    {"lacks_room", "warning: too little (store.min_free_space): no mail is taken; make room",
+     UNIT_WARNING, true},
     {"commit_groups", "commits", UNIT_COUNT, false},
     {"commit_requests", "requests in them", UNIT_COUNT, false},
     {"failed_groups", "failed commits", UNIT_COUNT, false},
@@ -78,7 +80,9 @@ static void print_status(struct str version, struct pair *pairs, size_t count)
         for (size_t j = 0; j < count; j++) {
             if (!str_eq_c(pairs[j].key, labels[i].key))
                 continue;
-            if (pairs[j].value > 0 || !labels[i].hides_zero)
+            if (labels[i].unit == UNIT_WARNING && pairs[j].value > 0)
+                (void)printf("%-*s %s\n", LABEL_COLUMNS, "", labels[i].label);
+            else if (pairs[j].value > 0 || !labels[i].hides_zero)
                 print_value(labels[i].label, labels[i].unit, pairs[j].value);
             pairs[j].is_shown = true;
         }

@@ -93,20 +93,24 @@ static void print_event(const struct trace_event *event, const char *indent, boo
     buf_done(&line);
 }
 
+/* What the id is of. */
+static const char *kind_of(const struct trace_event *first, bool is_japanese)
+{
+    if (trace_is_incident(first->event))
+        return is_japanese ? "アカウント" : "account event";
+    if (first->session == first->ref)
+        return is_japanese ? "接続" : "session";
+    return is_japanese ? "メッセージ" : "message";
+}
+
 static void print_group(const struct trace *t, const struct group *group, const char *indent,
                         bool is_japanese)
 {
     const struct trace_event *first = &t->events[group->first];
-    bool is_session = first->session == group->ref;
     char id[ID_TEXT_CHARS + 1];
     CLEANUP(cleanup_free) char *deeper = xasprintf("%s  ", indent);
 
-    if (is_japanese)
-        (void)printf("%s%s %s\n", indent, is_session ? "接続" : "メッセージ",
-                     id_format(group->ref, id));
-    else
-        (void)printf("%s%s %s\n", indent, is_session ? "session" : "message",
-                     id_format(group->ref, id));
+    (void)printf("%s%s %s\n", indent, kind_of(first, is_japanese), id_format(group->ref, id));
     for (size_t i = group->first; i != SIZE_MAX; i = t->next[i])
         print_event(&t->events[i], deeper, is_japanese);
 }

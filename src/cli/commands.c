@@ -43,6 +43,12 @@ static const struct cli_option account_app_password_options[] = {
     {"--expires", "SPAN", "add: until when it works: 90d, 12h; default: for ever"},
     {NULL, NULL, NULL},
 };
+static const struct cli_option account_limits_options[] = {
+    {"--messages-per-minute", "N", "messages that it may send in a minute"},
+    {"--recipients-per-day", "N", "recipients that it may send to in a day (of UTC)"},
+    {"--new-recipients-per-day", "N", "those of them to whom it never wrote before"},
+    {NULL, NULL, NULL},
+};
 #define ACCOUNT_PASSWORD_SYNOPSIS "ADDRESS [--password-stdin | --hash-stdin | --no-password]"
 #define ACCOUNT_PASSWORD_MORE                                                                      \
     "Asks for the password twice, unless an option says otherwise. Hashes that are taken: of\n"    \
@@ -183,6 +189,17 @@ static const struct cli_command commands[] = {
     {"account delegate", "list ADDRESS | add ADDRESS OTHER | remove ADDRESS OTHER",
      "addresses of others that an account may send as", cmd_account_delegate,
      CLI_CONNECTS | CLI_JSON, 2, 3, NULL, "Its own address and its aliases need no mention."},
+    {"account limits",
+     "ADDRESS [--messages-per-minute N] [--recipients-per-day N] [--new-recipients-per-day N]",
+     "what an account may send, and has sent today", cmd_account_limits, CLI_CONNECTS | CLI_JSON, 1,
+     1, account_limits_options,
+     "An option sets a limit of the account's own, from its next message on: a number, none, or\n"
+     "default, which is what the settings submission.* say."},
+    {"account sessions", "[ADDRESS]", "who is logged in, and from where accounts were",
+     cmd_account_sessions, CLI_CONNECTS | CLI_JSON, 0, 1, NULL,
+     "Of each account the last fifty places of ninety days. To end a session, change the "
+     "password,\n"
+     "remove the app password or disable the account: it may not send its next message then."},
     {"account disable", "ADDRESS", "let nobody log in to an account; mail is kept",
      cmd_account_disable, CLI_CONNECTS, 1, 1, NULL, NULL},
     {"account enable", "ADDRESS", "undo that", cmd_account_enable, CLI_CONNECTS, 1, 1, NULL, NULL},
@@ -290,8 +307,8 @@ static const struct cli_command commands[] = {
      restore_options,
      "No server may be running. Where there is no configuration yet, that of the backup is put in\n"
      "place."},
-    {"config check", "", "read the configuration and say what is wrong", cmd_config_check, 0, 0, 0,
-     NULL, NULL},
+    {"config check", "", "read the configuration and its keys, and say what is wrong",
+     cmd_config_check, 0, 0, 0, NULL, NULL},
     {"config show", "", "the settings in force", cmd_config_show, CLI_JSON, 0, 0, NULL, NULL},
     {"config sample", "", "a file in which every setting is explained", cmd_config_sample, 0, 0, 0,
      NULL, NULL},

@@ -18,7 +18,8 @@ cli_command_fn cmd_config_check, cmd_config_show, cmd_config_sample, cmd_config_
 cli_command_fn cmd_config_help, cmd_dns;
 cli_command_fn cmd_account_language, cmd_account_show, cmd_account_check, cmd_account_disable;
 cli_command_fn cmd_account_enable, cmd_account_totp, cmd_account_recovery_codes;
-cli_command_fn cmd_account_app_password, cmd_account_delegate;
+cli_command_fn cmd_account_app_password, cmd_account_delegate, cmd_account_limits,
+    cmd_account_sessions;
 cli_command_fn cmd_queue_list, cmd_queue_show, cmd_queue_why, cmd_queue_stats;
 cli_command_fn cmd_queue_retry, cmd_queue_hold, cmd_queue_release, cmd_queue_drop, cmd_queue_bounce,
     cmd_queue_cancel;

@@ -53,7 +53,9 @@ const char *queue_text_state_words(unsigned state, bool is_japanese)
 int queue_text_parse_state(struct str name, enum queue_state *out)
 {
     for (unsigned i = 0; i < ARRAY_LEN(states); i++) {
-        if (str_eq_c(name, states[i].name)) {
+        if (str_eq_nocase(name, str_from_c(states[i].name)) ||
+            str_eq_nocase(name, str_from_c(states[i].english)) ||
+            str_eq_c(name, states[i].japanese)) {
             *out = (enum queue_state)i;
             return 0;
         }
@@ -130,7 +132,6 @@ void queue_text_put_state(struct buf *out, const struct queue_row *row, int64_t 
                           bool is_japanese)
 {
     int64_t next_ms = queue_text_next_ms(row);
-    bool waits = queue_text_waits_for_destination(row);
     const char *words = queue_text_state_words(state_of(row), is_japanese);
 
     if (row->state == QUEUE_DONE) {
@@ -148,11 +149,10 @@ void queue_text_put_state(struct buf *out, const struct queue_row *row, int64_t 
         queue_text_put_when(out, next_ms, now_ms, is_japanese);
         return;
     }
-    if (is_japanese) {
-        buf_printf(out, "%s、次は ", waits ? "待機中" : words);
-    } else {
-        buf_printf(out, "%s until ", waits ? "waiting" : words);
-    }
+    if (is_japanese)
+        buf_printf(out, "%s、次は ", words);
+    else
+        buf_printf(out, row->state == QUEUE_DEFERRED ? "%s until " : "%s, due ", words);
     queue_text_put_when(out, next_ms, now_ms, is_japanese);
 }
 
@@ -200,6 +200,24 @@ static const struct remedy remedies[] = {
      "ほかのドメインも同じ状態なら、このマシンから外部の 25 番ポートに接続できるかご確認ください"
      "（多くの回線で制限されています）。このドメインだけなら、お待ちください。相手のホストは "
      "hikyaku dns {domain} で分かります。"},
+    {"7.4", true,
+     "Their server offers no encryption, but the tls setting of the route demands it: ask their "
+     "postmaster, or change that setting.",
+     "経路の tls 設定で暗号化が必須ですが、相手側のサーバーが対応していません。相手側の管理者に"
+     "お尋ねになるか、設定を変えてください。"},
+    {"7.5", false,
+     "The encryption that is demanded fails: their certificate must fit the name of their server "
+     "and come from an authority in tls.ca_file, and their TLS must not be too old.",
+     "必須の暗号化に失敗しています。相手側の証明書がサーバー名と合うか、tls.ca_file の認証局のもの"
+     "か、TLS のバージョンが古すぎないかをご確認ください。"},
+    {"7.8", false,
+     "Their server does not let this one log in: check username and password_file of the route.",
+     "相手側のサーバーにログインできません。経路の username と password_file をご確認ください。"},
+    {"5.", true,
+     "What answers at that address and port is no mail server, or something in between changes "
+     "its words: check the hosts and ports of the route, and firewalls that look into mail.",
+     "そのアドレスとポートで応答しているのはメールサーバーではないか、途中で内容が書き換えられて"
+     "います。経路のホストとポート、メールを検査するファイアウォールをご確認ください。"},
     {"3.", true, "The cause is on this machine: look at the log and at its disk and memory.",
      "原因はこのマシンにあります。ログと、ディスクやメモリの状態をご確認ください。"},
     {"2.2", false, "Only the recipient can make room; tell them in another way if it matters.",

@@ -110,11 +110,11 @@ static void traces_are_told_in_plain_words(void **state)
     const char *odd[] = {"why", "\033", NULL};
 
     put_event("accepted", "a@b.example", accepted, false);
-    assert_out("accepted from <a@b.example> via 192.0.2.1 (mail.example), 4.2 KiB, 2 recipients "
-               "smtputf8=yes");
+    assert_out("accepted from <a@b.example> via 192.0.2.1 (mail.example), 4.2 KiB, 2 recipients, "
+               "needs SMTPUTF8");
     put_event("accepted", "", accepted, true);
-    assert_out("<> から受け付けました、接続元 192.0.2.1 (mail.example)、4.2 KiB、宛先 2 件 "
-               "smtputf8=yes");
+    assert_out("<> から受け付けました、接続元 192.0.2.1 (mail.example)、4.2 KiB、宛先 2 件、"
+               "SMTPUTF8 が必要");
     put_event("delivered", "taro@example.jp", delivered, false);
     assert_out("delivered to taro@example.jp (INBOX)");
     put_event("delivered", "info@example.jp", alias, false);
@@ -199,6 +199,10 @@ static const struct {
      "put off for hana@osaka.example: mx.osaka.example [127.0.0.2]: connection refused (4.4.1)",
      "hana@osaka.example 宛を延期しました: mx.osaka.example [127.0.0.2]: connection refused"
      " (4.4.1)"},
+    {"failed",
+     {"mx", "", "stage", "connect", "status", "5.1.10", "reply", "osaka.example takes no mail"},
+     "could not be delivered to hana@osaka.example: osaka.example takes no mail (5.1.10)",
+     "hana@osaka.example に届けられませんでした: osaka.example takes no mail (5.1.10)"},
     {"deferred",
      {"mx", "mx.osaka.example", "stage", "connect", "next", "178200000"},
      "put off for hana@osaka.example: mx.osaka.example while connecting; next attempt at "

@@ -23,10 +23,10 @@ struct phrase {
 static const struct phrase phrases[] = {
     {"accepted",
      "accepted from <{address}>[ of {login}][ via {peer}][ ({helo})][, {size}][, {count}]"
-     "[, priority {priority}]",
+     "[, priority {priority}][, needs {utf8}]",
      "<{address}> から受け付けました[、ログイン {login}][、接続元 {peer}][ "
      "({helo})][、{size}][、{count}]"
-     "[、優先度 {priority}]",
+     "[、優先度 {priority}][、{utf8} が必要]",
      ""},
     {"scheduled", "scheduled for {address}: to be sent at {until}",
      "{address} 宛を予約しました。送信は {until}", ""},
@@ -46,6 +46,12 @@ static const struct phrase phrases[] = {
      "[; next attempt at {next}]",
      "{address} 宛を延期しました[: {where}][: {said}][。その前に: {tried}][。次の試行は {next}]",
      "tls"},
+    {"waits",
+     "waits, for {address}: its server could not be reached for other mail just before"
+     "[: {where}][: {said}][; next attempt at {next}]",
+     "{address} 宛を待たせています。直前にほかのメールで相手サーバーにつながりませんでした"
+     "[: {where}][: {said}][。次の試行は {next}]",
+     ""},
     {"failed", "could not be delivered to {address}[: {where}][: {said}][; before that: {tried}]",
      "{address} に届けられませんでした[: {where}][: {said}][。その前に: {tried}]", "tls"},
     {"expired", "given up for {address}: its time is over[; last: {said}]",
@@ -69,18 +75,44 @@ static const struct phrase phrases[] = {
     {"recovered", "found after a crash: the mail is whole, its earlier trace is lost[, {size}]",
      "障害のあとに見つかりました。本文は無事ですが、それまでの記録は失われました[、{size}]", ""},
     {"refused",
-     "refused[ at {stage}]: [{code} ][{enhanced} ]{text}[, from <{sender}>][, to <{recipient}>]"
-     "[, via {peer}][ ({helo})]",
-     "[{stage} で]拒否しました: [{code} ][{enhanced} ]{text}[、差出人 <{sender}>]"
+     "refused[ at {stage}]: [{code} ][{enhanced} ]{text}[, from <{sender}>][ of {login}]"
+     "[, to <{recipient}>][, via {peer}][ ({helo})]",
+     "[{stage} で]拒否しました: [{code} ][{enhanced} ]{text}[、差出人 <{sender}>][、ログイン "
+     "{login}]"
      "[、宛先 <{recipient}>][、接続元 {peer}][ ({helo})]",
      ""},
     {"lost",
-     "lost the connection in the middle of a message[, from <{sender}>][, via {peer}][ ({helo})]"
-     "[, after {size}]: nothing was accepted, the sender will try again",
-     "メールの途中で接続が切れました[、差出人 <{sender}>][、接続元 {peer}][ ({helo})][、{size} "
-     "まで]"
+     "lost the connection in the middle of a message[, from <{sender}>][ of {login}]"
+     "[, via {peer}][ ({helo})][, after {size}]: nothing was accepted, the sender will try again",
+     "メールの途中で接続が切れました[、差出人 <{sender}>][、ログイン {login}][、接続元 {peer}]"
+     "[ ({helo})][、{size} まで]"
      "。受け付けていないので、送信側が送り直します",
      "recipients"},
+    {"login-failed",
+     "{logins} failed[ for {address}][, from {from}][ and {elsewhere} from elsewhere]"
+     "[; the last at {last}]",
+     "[{address} への]ログインに {times} 回失敗しました[。接続元 {from}][、ほか {elsewhere} 回]"
+     "[。最後は {last}]",
+     ""},
+    {"login-guessed",
+     "{logins} failed for names that nobody has[, from {from}][; the last at {last}]",
+     "存在しない名前へのログインに {times} 回失敗しました[。接続元 {from}][。最後は {last}]", ""},
+    {"login-slowed",
+     "too many failed logins[ for {address}]: who never logged in to it from his address has to "
+     "wait"
+     "; {logins} turned away[, from {from}][ and {elsewhere} from elsewhere][; the last at {last}]",
+     "[{address} への]ログインの失敗が多すぎるため、初めてのアドレスからのログインを待たせています"
+     "。断った回数 {times}[。接続元 {from}][、ほか {elsewhere} 回][。最後は {last}]",
+     ""},
+    {"over-limit",
+     "the limit of {limit} {which}[ of {address}] is reached: {mails} refused[; the last at "
+     "{last}]",
+     "[{address} の]{which}の上限 {limit} に達しました。断ったメール {times} 通[。最後は {last}]",
+     ""},
+    {"banned", "{network} is banned from {what}[ until {until}][: {reason}]",
+     "{network} を拒否しています（{what}）[。期限 {until}][。理由: {reason}]", ""},
+    {"banned-more", "{times} more addresses were banned; see: hikyaku ban list",
+     "ほかに {times} 件のアドレスを拒否しました（hikyaku ban list）", "last"},
 };
 
 /* An event and which of its details have been told. */
@@ -254,6 +286,13 @@ static bool put_stage(struct telling *t, struct buf *out)
     return true;
 }
 
+static bool is_connecting(const struct telling *t)
+{
+    struct str stage;
+
+    return find_detail(t->event, STR("stage"), &stage) && str_eq_c(stage, "connect");
+}
+
 /* The host and the step, or what there is of them. */
 static bool put_where(struct telling *t, struct buf *out)
 {
@@ -267,7 +306,8 @@ static bool put_where(struct telling *t, struct buf *out)
     before = out->len;
     if (has_host)
         buf_put_char(out, ' ');
-    if (put_stage(t, out))
+    /* Without a host there was nothing to connect to: the DNS said so. */
+    if (put_stage(t, out) && (has_host || !is_connecting(t)))
         return true;
     out->len = before;
     return has_host;
@@ -337,6 +377,81 @@ static bool put_until(struct telling *t, struct buf *out)
     return put_moment(t, "until", out);
 }
 
+static bool put_last(struct telling *t, struct buf *out)
+{
+    uint64_t last_ms;
+
+    if (!take_number(t, "last", &last_ms))
+        return false;
+    text_put_clock(out, (int64_t)last_ms, t->event->time_ms);
+    return true;
+}
+
+/* "1 login", "12 logins" */
+static bool put_counted(struct telling *t, const char *what, struct buf *out)
+{
+    uint64_t count;
+
+    if (!take_number(t, "count", &count))
+        return false;
+    buf_printf(out, "%llu %s%s", (unsigned long long)count, what, count == 1 ? "" : "s");
+    return true;
+}
+
+static bool put_times(struct telling *t, struct buf *out)
+{
+    uint64_t count;
+
+    if (!take_number(t, "count", &count))
+        return false;
+    buf_printf(out, "%llu", (unsigned long long)count);
+    return true;
+}
+
+static bool put_logins(struct telling *t, struct buf *out)
+{
+    return put_counted(t, "login", out);
+}
+
+static bool put_mails(struct telling *t, struct buf *out)
+{
+    return put_counted(t, "message", out);
+}
+
+/* Words of ours that stand in details, in English. */
+static bool put_translated(struct telling *t, const char *key, struct buf *out)
+{
+    static const char *const japanese[][2] = {
+        {"messages a minute", "1 分間のメール数"},
+        {"recipients a day", "1 日の宛先数"},
+        {"new recipients a day", "1 日の初めての宛先数"},
+        {"logins", "ログイン"},
+        {"everything", "すべての接続"},
+    };
+    struct str words;
+
+    if (!take_detail(t, key, &words))
+        return false;
+    for (size_t i = 0; t->is_japanese && i < ARRAY_LEN(japanese); i++) {
+        if (str_eq_c(words, japanese[i][0])) {
+            buf_put_c(out, japanese[i][1]);
+            return true;
+        }
+    }
+    text_put_safe_line(out, words);
+    return true;
+}
+
+static bool put_which(struct telling *t, struct buf *out)
+{
+    return put_translated(t, "which", out);
+}
+
+static bool put_what(struct telling *t, struct buf *out)
+{
+    return put_translated(t, "what", out);
+}
+
 static bool put_who(struct telling *t, struct buf *out)
 {
     struct str by;
@@ -349,6 +464,16 @@ static bool put_who(struct telling *t, struct buf *out)
         buf_put_c(out, t->is_japanese ? "予約" : "its schedule");
     else
         text_put_safe(out, by);
+    return true;
+}
+
+static bool put_utf8(struct telling *t, struct buf *out)
+{
+    struct str ignored;
+
+    if (!take_detail(t, "smtputf8", &ignored))
+        return false;
+    buf_put_c(out, "SMTPUTF8");
     return true;
 }
 
@@ -374,6 +499,10 @@ static const struct {
     {"where", put_where},     {"said", put_said},
     {"next", put_next},       {"until", put_until},
     {"by", put_who},          {"route", put_route},
+    {"last", put_last},       {"logins", put_logins},
+    {"mails", put_mails},     {"which", put_which},
+    {"what", put_what},       {"times", put_times},
+    {"utf8", put_utf8},
 };
 
 /* Appends what {key} stands for. False when there is no such value. */
@@ -452,6 +581,8 @@ void trace_text_put(struct buf *out, const struct trace_event *event, bool is_ja
     }
     if (t.phrase != NULL) {
         put_phrase(&t, out);
+        if (is_connecting(&t)) /* told with the host, and without one there is nothing to tell */
+            mark_used(&t, STR("stage"));
     } else {
         text_put_safe(out, event->event);
         if (event->address.len > 0) {

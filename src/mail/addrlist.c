@@ -232,7 +232,7 @@ static void take_bare_address(struct parser *p, struct summary_mailbox *m)
     bool has_ended = take_local_part(p, m) && is_at_end(p);
     bool has_domain = !has_ended && cursor_peek(&p->c) == '@';
     if (has_domain)
-        (void)take_domain(p, m);
+        m->is_broken = !take_domain(p, m);
     if (p->comment.len > 0)
         set_text(&m->name, &m->has_name, copy_name(p, &p->comment));
     else if (!has_domain)

@@ -77,8 +77,8 @@ static bool print_mailbox(const struct summary_mailbox *m, struct str default_do
     struct address a = {.local = m->mailbox,
                         .domain = is_missing_domain(m) ? default_domain : m->host};
 
-    if (!m->has_host || !m->has_mailbox || str_eq_c(m->mailbox, "MISSING_MAILBOX") ||
-        str_eq_c(m->host, "SYNTAX_ERROR") || m->has_adl)
+    if (m->is_broken || !m->has_host || !m->has_mailbox ||
+        str_eq_c(m->mailbox, "MISSING_MAILBOX") || str_eq_c(m->host, "SYNTAX_ERROR") || m->has_adl)
         return false;
     buf_init(out, ADDRESS_TEXT_MAX_BYTES);
     address_print(&a, out);
@@ -482,6 +482,17 @@ static bool is_destination(enum field_kind kind, bool is_resent)
     return kind == FIELD_TO || kind == FIELD_CC || kind == FIELD_BCC;
 }
 
+/* What was written, as far as it can be shown in a line. */
+static struct str first_line(struct str body)
+{
+    struct str text = str_trim(body);
+    size_t end = 0;
+
+    while (end < text.len && text.ptr[end] != '\r' && text.ptr[end] != '\n')
+        end++;
+    return str_sub(text, 0, end);
+}
+
 /* False: fn has had enough. */
 static bool list_field(struct str body, bool (*fn)(void *arg, struct str address, bool is_good),
                        void *arg)
@@ -496,7 +507,7 @@ static bool list_field(struct str body, bool (*fn)(void *arg, struct str address
         if (!m->has_host) /* a group's mark */
             continue;
         bool is_good = print_mailbox(m, STR(""), &text);
-        goes_on = fn(arg, is_good ? buf_str(&text) : m->mailbox, is_good);
+        goes_on = fn(arg, is_good ? buf_str(&text) : first_line(body), is_good);
     }
     arena_done(&scratch);
     return goes_on;

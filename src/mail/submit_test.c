@@ -192,7 +192,11 @@ static void recipients_come_from_the_header(void **state)
         {"To: \"a b\"@c\n\n", "\"a b\"@c;"},
         {"To: undisclosed-recipients:;\n\n", ""},
         {"Subject: none\n\n", ""},
-        {"To: <a@b\n\n", "!a;"},
+        {"To: <a@b\n\n", "!<a@b;"},
+        {"To: a@@b\n\n", "!a@@b;"},
+        {"To: a@b..c\n\n", "!a@b..c;"},
+        {"To: a@\n\n", "!a@;"},
+        {"To: @b\n\n", "!@b;"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -21,6 +21,7 @@ enum { SUMMARY_MAX_BYTES = 64 * 1024, SUMMARY_MAX_PARTS = 1000, SUMMARY_MAX_DEPT
 struct summary_mailbox { /* RFC 3501: (name adl mailbox host); group start and end as IMAP says */
     struct str name, adl, mailbox, host;
     bool has_name, has_adl, has_mailbox, has_host; /* absent prints as NIL */
+    bool is_broken; /* there was a domain that cannot be read; not kept */
     struct summary_mailbox *next;
 };
 

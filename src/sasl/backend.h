@@ -40,6 +40,8 @@ struct sasl_login {
 /* Who it is, when the verdict is OK. */
 struct sasl_identity {
     uint64_t account_id;
+    int64_t app_password;                  /* by which; 0: otherwise */
+    int64_t epoch;                         /* the backend's: of its password */
     char address[SASL_NAME_MAX_BYTES + 1]; /* the account's canonical address */
 };
 

@@ -14,6 +14,17 @@
 #include "smtp/params.h"
 #include "smtp/reply.h"
 
+/* Who has logged in. */
+struct smtp_login {
+    uint64_t account;     /* 0: nobody */
+    int64_t app_password; /* by which; 0: otherwise */
+    int64_t epoch;        /* of the account's password; the backend's */
+    int64_t since_ms;     /* when it began: real time */
+    char *address;        /* of the account, printed; NULL: nobody */
+    char *mechanism;
+    const char *protocol; /* by which users send here: "submission", "submissions" */
+};
+
 enum smtp_destination {
     SMTP_DESTINATION_LOCAL = 1,
     SMTP_DESTINATION_REMOTE,
@@ -69,11 +80,15 @@ struct smtp_refusal {
     struct str peer_text;
     struct str helo;      /* at most SMTP_TRACE_TEXT_BYTES */
     struct str sender;    /* the same */
+    struct str login;     /* the account's address, or empty */
     struct str recipient; /* of "lost": the first one, if there is any */
 };
 
 struct smtp_backend {
     void *arg;
+    /* Messages get the ids by which they are known later on: neither replies nor Received fields
+     * name those of make_id. */
+    bool has_no_names;
     /* An id for a session or message. Does not yield. */
     uint64_t (*make_id)(void *arg);
     /* Where the address leads. It counts as a message that the peer begins; NULL: nothing is
@@ -87,11 +102,15 @@ struct smtp_backend {
     /* Takes responsibility for the message: 0 only when it is durable. The spool is used up either
      * way. -ENOSPC, -ENOENT (a recipient is gone), -E2BIG, other negative errno. */
     int (*deliver)(void *arg, const struct smtp_message *message);
-    /* Whether the account may send in the name of the address: 1; 0, then out_own names the
-     * addresses that it may use, with ", " between them, as far as there is room; negative errno.
-     */
-    int (*may_send_as)(void *arg, uint64_t account, const struct address *address,
+    /* Whether who has logged in may send in the name of the address (NULL: at all): 1; 0, then
+     * out_own names the addresses that he may use, with ", " between them, as far as there is room;
+     * -EACCES: the login does not hold any more; other negative errno. */
+    int (*may_send_as)(void *arg, const struct smtp_login *login, const struct address *address,
                        struct buf *out_own);
+    /* Records that a session has logged in, and that this login has ended. Do not yield. */
+    void (*logged_in)(void *arg, uint64_t session, const struct ip_addr *peer,
+                      const struct smtp_login *login);
+    void (*logged_out)(void *arg, uint64_t session);
     /* Records a refusal or a loss. Does not yield. */
     void (*refused)(void *arg, const struct smtp_refusal *refusal);
 };

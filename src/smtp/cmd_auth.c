@@ -90,7 +90,7 @@ static struct reply explain_failure(struct smtp_session *s, enum sasl_reason rea
 static struct str discovery_url(struct smtp_session *s)
 {
     const struct settings *settings = s->policy->settings;
-    CLEANUP(buf_done) struct buf url;
+    CLEANUP(buf_done) struct buf url = {.len = 0};
 
     if (settings->auth_oauth_discovery_url[0] != '\0')
         return str_from_c(settings->auth_oauth_discovery_url);
@@ -194,10 +194,15 @@ static struct reply welcome(struct smtp_session *s, const struct dialogue *d)
     struct str mechanism = sasl_mechanism_name(sasl_server_mechanism(d->sasl));
 
     s->login = (struct smtp_login){.account = who->account_id,
+                                   .app_password = who->app_password,
+                                   .epoch = who->epoch,
+                                   .since_ms = clock_real_ms(),
                                    .address = xstrdup(who->address),
-                                   .mechanism = str_dup(mechanism)};
+                                   .mechanism = str_dup(mechanism),
+                                   .protocol = s->is_implicit ? "submissions" : "submission"};
     LOG(LOG_INFO, "smtp.login", LOG_ID("session", s->id), LOG_C("peer", s->peer_text),
         LOG_C("login", s->login.address), LOG_STR("mechanism", mechanism));
+    s->backend->logged_in(s->backend->arg, s->id, &s->peer, &s->login);
     return reply_printf(&s->command_arena, 235, "2.7.0", "Welcome, %s", s->login.address);
 }
 

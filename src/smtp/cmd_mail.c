@@ -78,6 +78,8 @@ static void keep_sender(struct smtp_transaction *t, const struct address *sender
 {
     t->has_mail = true;
     t->sender = keep_address(&t->arena, sender);
+    if (t->sender.raw.len == 0)
+        t->sender.raw = STR(""); /* the null sender is not the same as none */
     t->params = *params;
     t->params.envid = keep(&t->arena, params->envid);
     t->params.envid_raw = keep(&t->arena, params->envid_raw);
@@ -118,6 +120,17 @@ static bool mentions_smtputf8(struct str args)
     return str_contains_nocase(args, STR(" SMTPUTF8"));
 }
 
+static struct str print_address(struct arena *arena, const struct address *a)
+{
+    struct buf printed;
+
+    buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
+    address_print(a, &printed);
+    struct str text = arena_str(arena, buf_str(&printed));
+    buf_done(&printed);
+    return text;
+}
+
 static struct reply parse_mail(struct smtp_session *s, struct str args, struct address *sender,
                                struct smtp_mail_params *params)
 {
@@ -156,8 +169,11 @@ struct reply smtp_cmd_mail(struct smtp_session *s, struct str args)
     struct reply refusal = parse_mail(s, args, &sender, &params);
     if (refusal.code == 0 && s->is_submission)
         refusal = smtp_submission_judge_sender(s, &sender);
-    if (refusal.code != 0)
+    if (refusal.code != 0) {
+        if (sender.local.len > 0)
+            refusal.sender = print_address(&s->command_arena, &sender);
         return refusal;
+    }
     keep_sender(&s->transaction, &sender, &params);
     return reply_of(250, "2.1.0", "Sender OK");
 }
@@ -303,17 +319,6 @@ static struct reply parse_rcpt(struct smtp_session *s, struct str args, struct s
         return reply_of(501, "5.5.4", "ORCPT that is not ASCII needs SMTPUTF8 at MAIL FROM");
     settle_postmaster(s, &to->address);
     return reply_of(0, "", "");
-}
-
-static struct str print_address(struct arena *arena, const struct address *a)
-{
-    struct buf printed;
-
-    buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
-    address_print(a, &printed);
-    struct str text = arena_str(arena, buf_str(&printed));
-    buf_done(&printed);
-    return text;
 }
 
 /* RFC 5321 section 4.5.3.1.10: the client sends the message again to the others. It may have many

@@ -286,6 +286,8 @@ struct reply smtp_intake_finish(struct smtp_session *s)
     log_accepted(s);
     s->transaction_count++;
     s->error_count = 0;
+    if (s->backend->has_no_names)
+        return reply_of(250, "2.0.0", "Left for the server");
     return reply_printf(&s->command_arena, 250, "2.0.0", "Accepted as %s",
                         id_format(in->message_id, id));
 }

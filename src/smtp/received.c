@@ -67,7 +67,8 @@ void smtp_put_received(const struct smtp_session *s, struct buf *out)
         put_from(s, out);
     buf_printf(out, "by %s (Hikyaku) with ", settings->server_hostname);
     put_protocol(s, out);
-    buf_printf(out, " id %s", id_format(t->intake.message_id, id));
+    if (!s->backend->has_no_names)
+        buf_printf(out, " id %s", id_format(t->intake.message_id, id));
     /* With several recipients, naming one would tell the others (RFC 5321 section 7.2). */
     if (t->recipient_count == 1) {
         buf_put_c(out, "\r\n\tfor <");

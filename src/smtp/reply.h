@@ -18,6 +18,7 @@ struct reply {
     bool is_last;         /* the session ends after it */
     bool is_forgiven;     /* a refusal that is nobody's mistake: neither counted nor traced */
     struct str recipient; /* whom a refusal is about, printed; valid until the reply is sent */
+    struct str sender;    /* the same of a MAIL that was refused */
 };
 
 /* A reply with a fixed text. */

@@ -29,6 +29,8 @@ void smtp_transaction_reset(struct smtp_session *s)
 
 void smtp_login_reset(struct smtp_session *s)
 {
+    if (s->login.account != 0)
+        s->backend->logged_out(s->backend->arg, s->id);
     free(s->login.address);
     free(s->login.mechanism);
     s->login = (struct smtp_login){0};
@@ -78,6 +80,7 @@ static struct smtp_refusal describe(const struct smtp_session *s, const char *ev
         .peer_text = str_from_c(s->peer_text),
         .helo = cut(str_from_c(s->helo)),
         .sender = cut(sender),
+        .login = str_from_c(s->login.account != 0 ? s->login.address : ""),
     };
 }
 
@@ -101,6 +104,8 @@ static void trace_refusal(struct smtp_session *s, const char *stage, const struc
     refusal.stage = stage;
     refusal.reply = reply;
     refusal.recipient = reply->recipient;
+    if (!s->transaction.has_mail)
+        refusal.sender = cut(reply->sender);
     buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
     if (refusal.recipient.len == 0 && s->transaction.intake.is_open)
         refusal.recipient = print_first_recipient(s, &printed);
@@ -307,7 +312,7 @@ static void serve(struct smtp_session *s)
         if (has_too_many_errors(s, &reply))
             reply = reply_last(reply_of(421, "4.7.0", "Too many errors; closing"));
         r = send_reply(s, stage, &reply);
-        arena_done(&s->command_arena);
+        arena_wipe(&s->command_arena); /* AUTH may have left a password there */
         if (s->transaction.is_over)
             smtp_transaction_reset(s);
     }
@@ -323,6 +328,7 @@ static void init_session(struct smtp_session *s, const struct smtp_session_confi
                                .is_draining = config->is_draining,
                                .peer = config->peer,
                                .is_submission = config->is_submission,
+                               .is_implicit = config->is_secure,
                                .tls = config->tls,
                                .is_secure = config->is_secure,
                                .auth = config->auth,

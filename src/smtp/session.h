@@ -41,13 +41,6 @@ enum {
     SMTP_EXCESS_RECIPIENTS_MAX = 1000, /* refusals of one session beyond smtp.max_recipients */
 };
 
-/* Who has logged in. */
-struct smtp_login {
-    uint64_t account; /* 0: nobody */
-    char *address;    /* of the account, printed; NULL: nobody */
-    char *mechanism;
-};
-
 /* The text of the transaction at hand: in memory, or in a spool once it has grown. */
 struct smtp_intake {
     bool is_open;
@@ -95,6 +88,7 @@ struct smtp_session {
     uint64_t id;
     bool is_submission; /* mail from users, not from strangers */
     bool is_secure;     /* TLS */
+    bool is_implicit;   /* from the first byte */
     struct smtp_auth auth;
     struct tls_server *tls; /* for STARTTLS; NULL: not offered */
     bool may_relay;

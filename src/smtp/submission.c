@@ -35,15 +35,25 @@ static struct reply refuse_sender(struct smtp_session *s, const struct address *
     return reply;
 }
 
-/* Code 0: the user may send in this name. Yields. */
+static struct reply end_login(struct smtp_session *s)
+{
+    LOG(LOG_INFO, "smtp.login-over", LOG_ID("session", s->id), LOG_C("peer", s->peer_text),
+        LOG_C("login", s->login.address),
+        LOG_C("why", "its account is disabled, or its password has changed or was removed"));
+    return reply_last(reply_of(421, "4.7.0", "Your login does not hold any more; log in again"));
+}
+
+/* Code 0: the user may send in this name; NULL: at all. Yields. */
 static struct reply judge_address(struct smtp_session *s, const struct address *a)
 {
     struct reply reply = reply_of(0, "", "");
     struct buf own;
 
     buf_init(&own, OWN_MAX_BYTES);
-    int r = s->backend->may_send_as(s->backend->arg, s->login.account, a, &own);
-    if (r < 0)
+    int r = s->backend->may_send_as(s->backend->arg, &s->login, a, &own);
+    if (r == -EACCES)
+        reply = end_login(s);
+    else if (r < 0)
         reply = unavailable(s, r);
     else if (r == 0)
         reply = refuse_sender(s, a, &own);
@@ -58,10 +68,11 @@ static bool checks(const struct smtp_session *s, enum settings_check_sender what
 
 struct reply smtp_submission_judge_sender(struct smtp_session *s, const struct address *sender)
 {
-    /* The null sender is for notices: to whom answers of mail programs go without a way back. */
-    if (sender->is_null || !checks(s, SETTINGS_CHECK_SENDER_ENVELOPE))
+    if (s->login.account == 0)
         return reply_of(0, "", "");
-    return judge_address(s, sender);
+    /* The null sender is for notices: to whom answers of mail programs go without a way back. */
+    bool is_any = sender->is_null || !checks(s, SETTINGS_CHECK_SENDER_ENVELOPE);
+    return judge_address(s, is_any ? NULL : sender);
 }
 
 /* Most often From is the envelope's sender, who was judged at MAIL. */

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "crypt/totp.h"
 
 /* --- app passwords --- */
@@ -265,7 +266,8 @@ static void add_alias(const char *address, const char *target)
     assert_int_equal(run_verb(STORE_ALIAS_ADD, &args, NULL), 0);
 }
 
-static struct auth_senders check_sender(const char *who, const char *address)
+static struct auth_senders check_login(const char *who, int64_t app_password, int64_t epoch,
+                                       const char *address)
 {
     static struct buf reply;
     struct auth_senders senders;
@@ -274,12 +276,61 @@ static struct auth_senders check_sender(const char *who, const char *address)
 
     buf_done(&reply);
     buf_init(&reply, 100000);
-    buf_put_u64(start_args(), (uint64_t)get_int(sql));
-    buf_put_lp(&args, str_from_c(address));
+    auth_put_sender_check(start_args(),
+                          &(struct auth_sender_check){.account = (uint64_t)get_int(sql),
+                                                      .app_password = app_password,
+                                                      .epoch = epoch,
+                                                      .is_any = address == NULL,
+                                                      .address = str_from_c(address)});
     assert_int_equal(run_verb(STORE_SENDER_CHECK, &args, &reply), 0);
     struct cursor c = cursor_from(buf_str(&reply));
     assert_int_equal(auth_get_senders(&c, &senders), 0);
     return senders;
+}
+
+static struct auth_senders check_sender(const char *who, const char *address)
+{
+    return check_login(who, 0, 0, address);
+}
+
+static void logins_hold_as_long_as_what_they_came_by(void **state)
+{
+    (void)state;
+    assert_int_equal(add_user("taro@example.jp", PASSWORD_TEXT, "the first password"), 0);
+    int64_t until_ms = clock_real_ms() + 3600000;
+    CLEANUP(cleanup_free) char *password = add_app_password("phone", AUTH_ALL, until_ms);
+    int64_t app = get_int("SELECT id FROM app_password");
+    int64_t old = login_for("taro", "the first password", AUTH_SEND).who.epoch;
+
+    struct auth_senders s = check_login("taro@example.jp", 0, old, NULL);
+    assert_true(s.may_send && !s.is_over);
+    assert_int_equal(set_password("taro@example.jp", PASSWORD_TEXT, "another password"), 0);
+    s = check_login("taro@example.jp", 0, old, "taro@example.jp");
+    assert_true(s.is_over && !s.may_send);
+    assert_int_equal(s.count, 0);
+    /* A clock that is set back changes nothing. */
+    clock_advance_ms(-24 * 3600000);
+    int64_t new = login_for("taro", "another password", AUTH_SEND).who.epoch;
+    assert_false(check_login("taro@example.jp", 0, new, NULL).is_over);
+    assert_true(check_login("taro@example.jp", 0, old, NULL).is_over);
+    assert_false(check_login("taro@example.jp", app, old, NULL).is_over);
+    assert_true(check_login("taro@example.jp", app + 1, old, NULL).is_over);
+    clock_advance_ms(25 * 3600000);
+    assert_true(check_login("taro@example.jp", app, old, NULL).is_over);
+}
+
+static void what_somebody_has_is_no_detail_of_another(void **state)
+{
+    (void)state;
+    assert_int_equal(add_user("info@example.jp", PASSWORD_NONE, ""), 0);
+    assert_int_equal(add_user("info+ceo@example.jp", PASSWORD_NONE, ""), 0);
+    add_alias("info+x@example.jp", "info+ceo@example.jp");
+    add_alias("info+own@example.jp", "info@example.jp");
+    assert_false(check_sender("info@example.jp", "info+ceo@example.jp").may_send);
+    assert_false(check_sender("info@example.jp", "info+x@example.jp").may_send);
+    assert_true(check_sender("info@example.jp", "info+own@example.jp").may_send);
+    assert_true(check_sender("info@example.jp", "info+y@example.jp").may_send);
+    assert_true(check_sender("info+ceo@example.jp", "info+x@example.jp").may_send);
 }
 
 static void senders_are_own_addresses_aliases_and_delegations(void **state)
@@ -363,6 +414,8 @@ int main(void)
         LOGIN_TEST(codes_work_once_and_a_step_early_or_late),
         LOGIN_TEST(guessing_codes_is_slowed_down),
         LOGIN_TEST(recovery_codes_work_once_each),
+        LOGIN_TEST(logins_hold_as_long_as_what_they_came_by),
+        LOGIN_TEST(what_somebody_has_is_no_detail_of_another),
         LOGIN_TEST(senders_are_own_addresses_aliases_and_delegations),
         LOGIN_TEST(a_refusal_names_no_more_than_it_may),
     };

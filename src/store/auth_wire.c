@@ -76,6 +76,7 @@ static void put_identity(struct buf *out, const struct auth_identity *who)
     buf_put_u64(out, (uint64_t)who->account);
     buf_put_lp(out, who->address);
     buf_put_lp(out, who->language);
+    buf_put_u64(out, (uint64_t)who->epoch);
 }
 
 static void get_identity(struct cursor *c, struct auth_identity *out)
@@ -83,6 +84,7 @@ static void get_identity(struct cursor *c, struct auth_identity *out)
     out->account = (int64_t)cursor_u64(c);
     out->address = get_lp(c, AUTH_ADDRESS_MAX_BYTES);
     out->language = get_lp(c, AUTH_ADDRESS_MAX_BYTES);
+    out->epoch = (int64_t)cursor_u64(c);
 }
 
 void auth_put_answer(struct buf *out, const struct auth_answer *a)
@@ -181,8 +183,55 @@ int auth_get_note(struct cursor *c, struct auth_note *out)
     return out->service == 0 ? -EBADMSG : cursor_finish(c);
 }
 
+void auth_put_session(struct buf *out, const struct auth_session *s)
+{
+    buf_put_u64(out, s->session);
+    buf_put_u64(out, s->account);
+    buf_put_u64(out, (uint64_t)s->app_password);
+    buf_put_u64(out, (uint64_t)s->since_ms);
+    buf_put_lp(out, s->address);
+    buf_put_lp(out, s->peer);
+    buf_put_lp(out, s->protocol);
+    buf_put_lp(out, s->mechanism);
+}
+
+int auth_next_session(struct cursor *c, struct auth_session *out)
+{
+    if (cursor_left(c) == 0 && cursor_status(c) == 0)
+        return 0;
+    *out = (struct auth_session){.session = cursor_u64(c)};
+    out->account = cursor_u64(c);
+    out->app_password = (int64_t)cursor_u64(c);
+    out->since_ms = (int64_t)cursor_u64(c);
+    out->address = get_lp(c, AUTH_ADDRESS_MAX_BYTES);
+    out->peer = get_lp(c, IP_TEXT_BYTES);
+    out->protocol = get_lp(c, AUTH_PROTOCOL_MAX_BYTES);
+    out->mechanism = get_lp(c, AUTH_MECHANISM_MAX_BYTES);
+    return cursor_status(c) == 0 ? 1 : -EBADMSG;
+}
+
+void auth_put_sender_check(struct buf *out, const struct auth_sender_check *q)
+{
+    buf_put_u64(out, q->account);
+    buf_put_u64(out, (uint64_t)q->app_password);
+    buf_put_u64(out, (uint64_t)q->epoch);
+    buf_put_u8(out, q->is_any);
+    buf_put_lp(out, q->address);
+}
+
+int auth_get_sender_check(struct cursor *c, struct auth_sender_check *out)
+{
+    *out = (struct auth_sender_check){.account = cursor_u64(c)};
+    out->app_password = (int64_t)cursor_u64(c);
+    out->epoch = (int64_t)cursor_u64(c);
+    out->is_any = get_choice(c, 2) != 0;
+    out->address = cursor_lp(c);
+    return cursor_finish(c);
+}
+
 void auth_put_senders(struct buf *out, const struct auth_senders *s)
 {
+    buf_put_u8(out, s->is_over);
     buf_put_u8(out, s->may_send);
     buf_put_u32(out, (uint32_t)s->count);
     for (size_t i = 0; i < s->count; i++)
@@ -191,7 +240,8 @@ void auth_put_senders(struct buf *out, const struct auth_senders *s)
 
 int auth_get_senders(struct cursor *c, struct auth_senders *out)
 {
-    *out = (struct auth_senders){.may_send = get_choice(c, 2) != 0};
+    *out = (struct auth_senders){.is_over = get_choice(c, 2) != 0};
+    out->may_send = get_choice(c, 2) != 0;
     uint32_t count = cursor_u32(c);
     if (count > AUTH_SENDERS_MAX)
         return -EBADMSG;

@@ -26,6 +26,7 @@ enum {
     AUTH_KEYS_MAX = AUTH_APP_PASSWORDS_MAX + 1,
     AUTH_SENDERS_MAX = 20, /* addresses that a refusal names */
     AUTH_CODE_MAX_BYTES = 64,
+    AUTH_PROTOCOL_MAX_BYTES = 16,
 };
 
 /* What somebody wants to do, or may do: bits. */
@@ -62,6 +63,7 @@ struct auth_identity {
     int64_t account;     /* 0: nobody */
     struct str address;  /* its own, as it is printed */
     struct str language; /* "", "en", "ja" */
+    int64_t epoch;       /* counts the changes of its password */
 };
 
 /* auth.password -> this */
@@ -143,8 +145,35 @@ struct auth_note {
 void auth_put_note(struct buf *out, const struct auth_note *n);
 MUST_CHECK int auth_get_note(struct cursor *c, struct auth_note *out);
 
-/* sender.check: u64 account, lp address -> this */
+/* session.login: a session has logged in. session.list: u64 account (0: all) -> these, the newest
+ * first. session.logout, when it has ended: u64 session. No replies but of the list. */
+struct auth_session {
+    uint64_t session, account;
+    int64_t app_password; /* 0: otherwise */
+    int64_t since_ms;
+    struct str address;  /* of the account, printed */
+    struct str peer;     /* its IP address */
+    struct str protocol; /* "submission", "submissions" */
+    struct str mechanism;
+};
+void auth_put_session(struct buf *out, const struct auth_session *s);
+/* From a list: 1; 0 at its end; -EBADMSG. */
+MUST_CHECK int auth_next_session(struct cursor *c, struct auth_session *out);
+
+/* sender.check: this -> struct auth_senders. Asked before each message: a session may last longer
+ * than the right to it. */
+struct auth_sender_check {
+    uint64_t account;
+    int64_t app_password; /* by which it has logged in; 0: otherwise */
+    int64_t epoch;        /* of the account at that time */
+    bool is_any;          /* in whose name it sends is not asked */
+    struct str address;   /* in whose */
+};
+void auth_put_sender_check(struct buf *out, const struct auth_sender_check *q);
+MUST_CHECK int auth_get_sender_check(struct cursor *c, struct auth_sender_check *out);
+
 struct auth_senders {
+    bool is_over; /* the login does not hold any more: nothing may be sent */
     bool may_send;
     struct str addresses[AUTH_SENDERS_MAX]; /* it may use these, if not this one; perhaps not all */
     size_t count;

@@ -78,6 +78,28 @@ static bool check_senders(struct cursor *c, struct buf *again)
     return true;
 }
 
+static bool check_sender_check(struct cursor *c, struct buf *again)
+{
+    struct auth_sender_check q;
+
+    if (auth_get_sender_check(c, &q) < 0)
+        return false;
+    auth_put_sender_check(again, &q);
+    return true;
+}
+
+static bool check_sessions(struct cursor *c, struct buf *again)
+{
+    struct auth_session s;
+    int r;
+
+    while ((r = auth_next_session(c, &s)) > 0) {
+        ASSERT(s.mechanism.len <= AUTH_MECHANISM_MAX_BYTES);
+        auth_put_session(again, &s);
+    }
+    return r == 0;
+}
+
 static bool check_outside(struct cursor *c, struct buf *again)
 {
     struct auth_outside outside;
@@ -91,7 +113,7 @@ static bool check_outside(struct cursor *c, struct buf *again)
 
 static bool check(uint8_t form, struct cursor *c, struct arena *arena, struct buf *again)
 {
-    switch (form % 7) {
+    switch (form % 9) {
     case 0:
         return check_request(c, again);
     case 1:
@@ -104,8 +126,12 @@ static bool check(uint8_t form, struct cursor *c, struct arena *arena, struct bu
         return check_note(c, again);
     case 5:
         return check_senders(c, again);
-    default:
+    case 6:
         return check_outside(c, again);
+    case 7:
+        return check_sessions(c, again);
+    default:
+        return check_sender_check(c, again);
     }
 }
 

@@ -104,6 +104,16 @@ bool brake_has_room(const struct brake *b, struct str key, const struct brake_ru
     return debt_ms(find(b, hash_of(key)), rule, now_ms) + rule->interval_ms <= limit_ms;
 }
 
+void brake_give(struct brake *b, struct str key, const struct brake_rule *rule, unsigned amount,
+                int64_t now_ms)
+{
+    struct brake_slot *slot = find(b, hash_of(key));
+    int64_t left_ms = debt_ms(slot, rule, now_ms) - (int64_t)amount * rule->interval_ms;
+
+    if (slot != NULL)
+        slot->full_ms = now_ms + MAX(left_ms, (int64_t)0);
+}
+
 void brake_forget(struct brake *b, struct str key)
 {
     struct brake_slot *slot = find(b, hash_of(key));

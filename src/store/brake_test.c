@@ -59,6 +59,26 @@ static void amounts_fit_whole_or_not_at_all(void **state)
     brake_done(&b);
 }
 
+static void what_is_given_back_is_there_again(void **state)
+{
+    struct brake_rule rule = brake_rule_of(3, 30000);
+    struct brake b;
+
+    (void)state;
+    brake_init(&b, 8);
+    brake_give(&b, STR("a"), &rule, 1, START_MS); /* who has taken nothing */
+    for (int i = 0; i < 3; i++)
+        assert_true(take(&b, "a", &rule, START_MS));
+    brake_give(&b, STR("a"), &rule, 1, START_MS);
+    assert_true(take(&b, "a", &rule, START_MS));
+    assert_false(take(&b, "a", &rule, START_MS));
+    brake_give(&b, STR("a"), &rule, 7, START_MS); /* never more than the burst */
+    for (int i = 0; i < 3; i++)
+        assert_true(take(&b, "a", &rule, START_MS));
+    assert_false(take(&b, "a", &rule, START_MS));
+    brake_done(&b);
+}
+
 static void no_rule_is_no_limit(void **state)
 {
     struct brake_rule rule = brake_rule_of(0, 1000);
@@ -113,6 +133,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_burst_and_then_one_each_interval),
         cmocka_unit_test(amounts_fit_whole_or_not_at_all),
+        cmocka_unit_test(what_is_given_back_is_there_again),
         cmocka_unit_test(no_rule_is_no_limit),
         cmocka_unit_test(a_crowd_does_not_wash_out_the_guilty),
         cmocka_unit_test(a_clock_that_is_set_back_holds_nobody_for_ever),

@@ -4,47 +4,60 @@
 #include "crypt/code_text.h"
 #include "store/directory.h"
 
-/* A local part alone belongs to the primary domain. */
-static int complete_name(struct db *db, struct arena *arena, struct str *name)
+int credential_primary_domain(struct db *db, struct arena *arena, struct str *out)
 {
-    if (str_find(*name, '@') >= 0 || name->len == 0)
-        return 0;
     struct db_stmt *stmt = db_query(db, "SELECT name FROM domain WHERE is_primary = 1");
     int r = db_step(stmt);
-    if (r > 0) {
-        struct str domain = db_column_text(stmt, 0);
-        *name = str_from_c(arena_printf(arena, "%.*s@%.*s", STR_ARG(*name), STR_ARG(domain)));
-    }
+
+    *out = r > 0 ? arena_str(arena, db_column_text(stmt, 0)) : STR("");
     db_reset(stmt);
-    return r < 0 ? r : 0;
+    return MIN(r, 0);
+}
+
+static bool is_local_part(struct str name)
+{
+    return name.len > 0 && str_find(name, '@') < 0;
+}
+
+struct str credential_key(struct arena *arena, struct str username, struct str primary)
+{
+    struct str name = str_trim(username), key, printed, domain;
+    const char *why;
+
+    if (is_local_part(name) && primary.len > 0)
+        name = str_from_c(arena_printf(arena, "%.*s@%.*s", STR_ARG(name), STR_ARG(primary)));
+    /* What is no address at all is looked up as it is, and nobody has it. */
+    if (directory_key(arena, name, &key, &printed, &domain, &why) < 0)
+        return arena_str(arena, name);
+    return key;
 }
 
 int credential_find(struct db *db, struct arena *arena, struct str username, struct credential *out)
 {
-    struct str name = str_trim(username), printed, domain;
-    const char *why;
+    struct str primary = STR("");
+    int r = 0;
 
-    *out = (struct credential){.lookup = name};
-    int r = complete_name(db, arena, &name);
+    *out = (struct credential){.lookup = STR("")};
+    if (is_local_part(str_trim(username)))
+        r = credential_primary_domain(db, arena, &primary);
     if (r < 0)
         return r;
-    /* What is no address at all is looked up as it is, and nobody has it. */
-    if (directory_key(arena, name, &out->lookup, &printed, &domain, &why) < 0)
-        out->lookup = arena_str(arena, name);
+    out->lookup = credential_key(arena, username, primary);
     struct db_stmt *stmt =
         db_query(db,
                  "SELECT id, address, language, secret, is_disabled, EXISTS (SELECT 1 FROM"
                  " second_factor f WHERE f.account = account.id AND f.is_confirmed = 1),"
                  " EXISTS (SELECT 1 FROM scram s WHERE s.account = account.id AND"
                  " s.app_password = 0),"
-                 " EXISTS (SELECT 1 FROM scram s WHERE s.account = account.id)"
+                 " EXISTS (SELECT 1 FROM scram s WHERE s.account = account.id), login_epoch"
                  " FROM account WHERE lookup = ?1",
                  DB_TEXT(out->lookup));
     r = db_step(stmt);
     if (r > 0) {
         out->who = (struct auth_identity){.account = db_column_int(stmt, 0),
                                           .address = arena_str(arena, db_column_text(stmt, 1)),
-                                          .language = arena_str(arena, db_column_text(stmt, 2))};
+                                          .language = arena_str(arena, db_column_text(stmt, 2)),
+                                          .epoch = db_column_int(stmt, 8)};
         out->secret = arena_str(arena, db_column_text(stmt, 3));
         out->is_disabled = db_column_int(stmt, 4) != 0;
         out->has_second_factor = db_column_int(stmt, 5) != 0;
@@ -87,6 +100,14 @@ void credential_app_digest(int64_t account, struct str password, uint8_t out[32]
     buf_done(&what);
 }
 
+int credential_end_logins(struct db *db, int64_t account)
+{
+    int64_t rows = db_run(db, "UPDATE account SET login_epoch = login_epoch + 1 WHERE id = ?1",
+                          DB_INT(account));
+
+    return rows < 0 ? (int)rows : 0;
+}
+
 int credential_forget(struct db *db, int64_t account)
 {
     int64_t rows = db_run(db, "DELETE FROM scram WHERE account = ?1", DB_INT(account));
@@ -101,5 +122,7 @@ int credential_forget(struct db *db, int64_t account)
         rows = db_run(db, "DELETE FROM recovery_code WHERE account = ?1", DB_INT(account));
     if (rows >= 0)
         rows = db_run(db, "DELETE FROM delegation WHERE account = ?1", DB_INT(account));
+    if (rows >= 0)
+        rows = db_run(db, "DELETE FROM login WHERE account = ?1", DB_INT(account));
     return rows < 0 ? (int)rows : 0;
 }

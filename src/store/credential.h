@@ -23,6 +23,14 @@ struct credential {
     bool has_any_keys;      /* the same, or for an app password */
 };
 
+/* The key that a login's name is looked up by, whether anybody has it or not: one for each account,
+ * however it is written. `primary` completes a local part. Lives in the arena, which must have room
+ * for CREDENTIAL_KEY_ARENA_BYTES. Pure. */
+enum { CREDENTIAL_KEY_ARENA_BYTES = 64 * 1024 };
+struct str credential_key(struct arena *arena, struct str username, struct str primary);
+/* The primary domain, or the empty view when there is none. 0 or negative errno. */
+MUST_CHECK int credential_primary_domain(struct db *db, struct arena *arena, struct str *out);
+
 /* 0 and *out (who may be nobody), or negative errno. Views live in the arena. */
 MUST_CHECK int credential_find(struct db *db, struct arena *arena, struct str username,
                                struct credential *out);
@@ -38,5 +46,9 @@ MUST_CHECK int credential_find_app_password(struct db *db, int64_t account, stru
 /* The digest by which an app password is kept. */
 void credential_app_digest(int64_t account, struct str password, uint8_t out[32]);
 
-/* Forgets all that an account logs in with; from a write handler that removes it. */
+/* The password has changed: logins by it that are open end at their next message. From a write
+ * handler. */
+MUST_CHECK int credential_end_logins(struct db *db, int64_t account);
+/* Forgets all that an account logs in with, and has logged in from; from a write handler that
+ * removes it. */
 MUST_CHECK int credential_forget(struct db *db, int64_t account);

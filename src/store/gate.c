@@ -2,11 +2,13 @@
 #include "store/gate.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/auth_wire.h"
 #include "store/ban_wire.h"
+#include "store/credential.h"
 #include "store/verbs.h"
 
 static void load_page(struct gate *g, struct str after)
@@ -15,20 +17,41 @@ static void load_page(struct gate *g, struct str after)
 
     buf_init(&args, 256);
     buf_put_lp(&args, after);
-    g->run(g->arg, STORE_BAN_LIST, buf_str(&args));
+    g->hooks.run(g->hooks.arg, STORE_BAN_LIST, buf_str(&args));
     buf_done(&args);
 }
 
-void gate_init(struct gate *g, const struct settings *settings,
-               void (*run)(void *arg, enum store_verb verb, struct str args), void *arg)
+static void load_known(struct gate *g, uint64_t account, struct str network)
 {
-    *g = (struct gate){.guard = guard_new(settings), .run = run, .arg = arg};
+    struct buf args;
+
+    buf_init(&args, 256);
+    buf_put_u64(&args, account);
+    buf_put_lp(&args, network);
+    g->hooks.run(g->hooks.arg, STORE_LOGIN_KNOWN, buf_str(&args));
+    buf_done(&args);
+}
+
+void gate_init(struct gate *g, const struct settings *settings, const struct watch_hooks *hooks)
+{
+    *g = (struct gate){.guard = guard_new(settings), .hooks = *hooks};
+    watch_init(&g->watch, settings, hooks);
     load_page(g, STR(""));
+    load_known(g, 0, STR(""));
+    hooks->run(hooks->arg, STORE_DOMAIN_PRIMARY, STR(""));
+}
+
+void gate_configure(struct gate *g, const struct settings *settings)
+{
+    guard_configure(g->guard, settings);
+    watch_configure(&g->watch, settings);
 }
 
 void gate_done(struct gate *g)
 {
+    watch_done(&g->watch);
     guard_free(g->guard);
+    free(g->primary_domain);
 }
 
 int gate_get_peer(struct cursor *c, struct ip_rate_key *out)
@@ -82,21 +105,44 @@ static void keep_ban(struct gate *g, const struct guard_ban *ban)
         LOG_C("hint", "lift it with: hikyaku ban remove NETWORK"));
     buf_init(&args, 1024);
     ban_put_row(&args, &row);
-    g->run(g->arg, STORE_BAN_ADD, buf_str(&args));
+    g->hooks.run(g->hooks.arg, STORE_BAN_ADD, buf_str(&args));
     buf_done(&args);
 }
 
 /* --- logins --- */
 
+/* One name for one account: "taro" and "Taro@example.jp" are the same failures. Nobody looks
+ * whether the account exists, so that nothing can tell. */
+static struct str name_of(const struct gate *g, struct arena *arena, struct str username)
+{
+    arena_init(arena, CREDENTIAL_KEY_ARENA_BYTES);
+    return credential_key(arena, username, str_from_c(g->primary_domain));
+}
+
 /* Whoever has the right password, but may not use it here, has neither succeeded nor guessed. */
-static void note_login(struct gate *g, struct ip_rate_key peer, struct str name, uint8_t verdict)
+static enum guard_outcome outcome_of(uint8_t verdict)
+{
+    if (verdict == AUTH_OK)
+        return GUARD_SUCCEEDED;
+    return verdict == AUTH_BAD ? GUARD_FAILED : GUARD_UNDECIDED;
+}
+
+static void note_login(struct gate *g, const struct auth_request *login, bool is_guess,
+                       uint8_t verdict)
 {
     struct guard_ban ban;
+    struct arena arena;
 
-    if (verdict != AUTH_OK && verdict != AUTH_BAD)
-        return;
-    if (guard_note_login(g->guard, peer, name, verdict == AUTH_OK, clock_real_ms(), &ban))
+    if (verdict == AUTH_ELSEWHERE)
+        return; /* auth.outside ends it */
+    struct guard_attempt a = {
+        .peer = login->peer, .name = name_of(g, &arena, login->username), .is_guess = is_guess};
+    bool is_ban = guard_note_login(g->guard, &a, outcome_of(verdict), clock_real_ms(), &ban);
+    if (is_ban)
         keep_ban(g, &ban);
+    if (verdict == AUTH_BAD)
+        watch_failure(&g->watch, a.name, a.peer, is_ban ? &ban : NULL);
+    arena_done(&arena);
 }
 
 static void put_verdict(enum store_verb verb, enum auth_verdict verdict, struct buf *out)
@@ -135,12 +181,17 @@ bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
 {
     struct cursor c = cursor_from(request);
     struct auth_request login;
-    int64_t wait_ms;
+    struct arena arena;
 
     if (!is_login(verb) || !get_attempt(verb, &c, &login))
         return false; /* if it is malformed, its handler says so */
-    enum guard_verdict verdict =
-        guard_login(g->guard, login.peer, login.username, clock_real_ms(), &wait_ms);
+    struct guard_attempt a = {.peer = login.peer,
+                              .name = name_of(g, &arena, login.username),
+                              .is_guess = verb != STORE_AUTH_OUTSIDE};
+    enum guard_verdict verdict = guard_login(g->guard, &a, clock_real_ms());
+    if (verdict == GUARD_SLOWED)
+        watch_slowed(&g->watch, a.name, a.peer);
+    arena_done(&arena);
     if (verdict == GUARD_OK)
         return false;
     put_verdict(verb, verdict == GUARD_BANNED ? AUTH_BANNED : AUTH_TOO_MANY, out_reply);
@@ -154,7 +205,7 @@ void gate_note_password(struct gate *g, struct str request, struct str answer)
     struct auth_answer a;
 
     if (auth_get_request(&asked, &login) == 0 && auth_get_answer(&said, &a) == 0)
-        note_login(g, login.peer, login.username, a.verdict);
+        note_login(g, &login, true, a.verdict);
 }
 
 void gate_note_outside(struct gate *g, struct str request, struct str answer)
@@ -164,7 +215,7 @@ void gate_note_outside(struct gate *g, struct str request, struct str answer)
     struct auth_answer a;
 
     if (auth_get_outside(&asked, &outside) == 0 && auth_get_answer(&said, &a) == 0)
-        note_login(g, outside.login.peer, outside.login.username, a.verdict);
+        note_login(g, &outside.login, outside.kind == AUTH_OUTSIDE_PASSWORD, a.verdict);
 }
 
 void gate_note_told(struct gate *g, struct str note)
@@ -173,7 +224,17 @@ void gate_note_told(struct gate *g, struct str note)
     struct auth_note n;
 
     if (auth_get_note(&c, &n) == 0)
-        note_login(g, n.peer, n.username, n.verdict);
+        note_login(g, &(struct auth_request){.username = n.username, .peer = n.peer}, true,
+                   n.verdict);
+}
+
+void gate_note_unjudged(struct gate *g, enum store_verb verb, struct str request)
+{
+    struct cursor c = cursor_from(request);
+    struct auth_request login;
+
+    if (is_login(verb) && verb != STORE_AUTH_OUTSIDE && auth_get_request(&c, &login) == 0)
+        note_login(g, &login, true, AUTH_NEEDS_APP_PASSWORD);
 }
 
 /* --- bans --- */
@@ -205,26 +266,88 @@ static void take_page(struct gate *g, struct str page)
         load_page(g, row.network);
 }
 
+/* --- known addresses --- */
+
+/* A page of those from which accounts were logged in to before the server started: they stay known,
+ * or every restart would lock the owners out of accounts that are guessed at. */
+static void take_known(struct gate *g, struct str page)
+{
+    struct cursor c = cursor_from(page);
+    struct str network = STR("");
+    uint64_t account = 0;
+
+    while (cursor_left(&c) > 0) {
+        struct ip_net net;
+        account = cursor_u64(&c);
+        struct str name = cursor_lp(&c);
+        network = cursor_lp(&c);
+        int64_t last_ms = (int64_t)cursor_u64(&c);
+        if (cursor_status(&c) < 0)
+            return;
+        if (ip_net_parse(network, &net) == 0)
+            guard_know(g->guard, ip_rate_key(&net.base), name, last_ms);
+    }
+    if (page.len > 0)
+        load_known(g, account, network);
+}
+
+/* --- domains --- */
+
+static void take_primary_domain(struct gate *g, struct str reply)
+{
+    struct cursor c = cursor_from(reply);
+    struct str name = cursor_lp(&c);
+
+    free(g->primary_domain);
+    g->primary_domain = name.len > 0 ? str_dup(name) : NULL;
+}
+
+static bool note_domain(struct gate *g, const struct job *job)
+{
+    bool is_answer = job->verb == verb_find(STORE_DOMAIN_PRIMARY);
+
+    if (job->status < 0)
+        return is_answer;
+    if (is_answer)
+        take_primary_domain(g, buf_str(&job->reply));
+    else if (job->verb == verb_find(STORE_DOMAIN_ADD) || job->verb == verb_find(STORE_DOMAIN_SET) ||
+             job->verb == verb_find(STORE_DOMAIN_REMOVE))
+        g->hooks.run(g->hooks.arg, STORE_DOMAIN_PRIMARY, STR(""));
+    return is_answer;
+}
+
+/* --- what has changed --- */
+
 static void note_change(struct gate *g, const struct job *job)
 {
     struct cursor c = job_args(job);
     struct ban_row row;
     struct ip_net net;
 
-    if (job->verb == verb_find(STORE_BAN_ADD) && ban_get_row(&c, &row) == 0)
+    if (job->verb == verb_find(STORE_BAN_ADD) && ban_get_row(&c, &row) == 0) {
         take_row(g, &row);
+        if (job->conn != NULL)
+            watch_ban(&g->watch, &row);
+    }
     if (job->verb == verb_find(STORE_BAN_REMOVE) && ip_net_parse(cursor_lp(&c), &net) == 0)
         (void)guard_remove_ban(g->guard, &net);
 }
 
 bool gate_note_job(struct gate *g, const struct job *job)
 {
+    if (watch_note_job(&g->watch, job))
+        return true;
+    if (job->verb == verb_find(STORE_LOGIN_KNOWN)) {
+        if (job->status >= 0)
+            take_known(g, buf_str(&job->reply));
+        return true;
+    }
     bool is_list = job->verb == verb_find(STORE_BAN_LIST);
     bool is_ours = is_list || job->verb == verb_find(STORE_BAN_ADD) ||
                    job->verb == verb_find(STORE_BAN_REMOVE);
 
     if (!is_ours)
-        return false;
+        return note_domain(g, job);
     if (job->status >= 0 && is_list && job->conn == NULL)
         take_page(g, buf_str(&job->reply));
     else if (job->status >= 0)

@@ -6,19 +6,21 @@
 
 #include "store/guard.h"
 #include "store/job.h"
+#include "store/watch.h"
 #include "store/wire.h"
 
 struct gate {
     struct guard *guard;
-    /* Hands a request of the store's own to the executor. */
-    void (*run)(void *arg, enum store_verb verb, struct str args);
-    void *arg;
+    char *primary_domain; /* of names without a domain; NULL: not known, or there is none */
+    struct watch_hooks hooks;
+    struct watch watch;
 };
 
-/* Embedded. Loads the bans that there are. Pair: gate_done. */
-void gate_init(struct gate *g, const struct settings *settings,
-               void (*run)(void *arg, enum store_verb verb, struct str args), void *arg);
+/* Embedded. Loads the bans that there are. Pair: gate_done, which records what is left to tell. */
+void gate_init(struct gate *g, const struct settings *settings, const struct watch_hooks *hooks);
 void gate_done(struct gate *g);
+/* From the next question on. */
+void gate_configure(struct gate *g, const struct settings *settings);
 
 /* What a worker's session.open says of its peer: u64 prefix, u8 family (ip_rate_key). */
 MUST_CHECK int gate_get_peer(struct cursor *c, struct ip_rate_key *out);
@@ -36,7 +38,9 @@ bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
 void gate_note_password(struct gate *g, struct str request, struct str answer);
 void gate_note_outside(struct gate *g, struct str request, struct str answer);
 void gate_note_told(struct gate *g, struct str note);
+/* The request could not be answered. */
+void gate_note_unjudged(struct gate *g, enum store_verb verb, struct str request);
 
-/* Keeps what a request about bans that has ended well has changed. Others are ignored. True when it
- * was the gate's own, and nobody waits for it. */
+/* Keeps what a request about bans or domains that has ended well has changed, and tells what there
+ * is to tell of others (watch.h). True when it was the gate's own, and nobody waits for it. */
 bool gate_note_job(struct gate *g, const struct job *job);

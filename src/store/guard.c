@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/map.h"
 #include "store/brake.h"
 
@@ -22,6 +23,7 @@ enum {
     NET_V6_BITS = 48,
     NAME_KEY_BYTES = 320,
     MINUTE_MS = 60 * 1000,
+    SAY_FULL_EVERY_MS = 3600 * 1000,
 };
 
 /* How long a successful login makes an address known to the account; and how long a ban that is
@@ -35,10 +37,12 @@ struct guard {
     struct brake known; /* (account, address) that have logged in */
     struct map bans;    /* network -> struct guard_ban, owned */
     size_t wide_bans;   /* of other sizes than an address' */
-    struct ip_net exempt[EXEMPT_MAX];
-    size_t exempt_count;
+    struct ip_net exempt[EXEMPT_MAX], relays[EXEMPT_MAX];
+    size_t exempt_count, relay_count;
     struct brake_rule address_rule, network_rule, account_rule, connection_rule, message_rule;
     int64_t ban_ms, max_ban_ms;
+    int64_t said_full_ms; /* when it was last said that there are too many bans */
+    bool has_said_full;
 };
 
 static const struct brake_rule known_rule = {.burst = 1, .interval_ms = KNOWN_FOR_MS};
@@ -173,6 +177,39 @@ static void sweep(struct guard *g, int64_t before_ms)
     } while (count == ARRAY_LEN(old));
 }
 
+/* The one of those that failed logins have brought that ends first. */
+static struct guard_ban *find_shortest(const struct guard *g)
+{
+    struct guard_ban *best = NULL;
+    size_t at = 0;
+    struct str key;
+    void *value;
+
+    while (map_next(&g->bans, &at, &key, &value)) {
+        struct guard_ban *ban = value;
+        if (!ban->is_for_all && (best == NULL || ban->until_ms < best->until_ms))
+            best = ban;
+    }
+    return best;
+}
+
+static void make_room(struct guard *g, int64_t now_ms)
+{
+    sweep(g, now_ms);
+    struct guard_ban *shortest = g->bans.count == GUARD_BANS_MAX ? find_shortest(g) : NULL;
+    if (shortest == NULL)
+        return;
+    /* An attack makes many of them: it is said at most once an hour. */
+    if (!g->has_said_full || now_ms - g->said_full_ms >= SAY_FULL_EVERY_MS) {
+        LOG(LOG_WARNING, "guard.many-bans", LOG_INT("bans", GUARD_BANS_MAX),
+            LOG_C("effect", "there is no room for more: those that end first are lifted"),
+            LOG_C("hint", "many addresses guess passwords; ban their networks: hikyaku ban add"));
+        g->said_full_ms = now_ms;
+        g->has_said_full = true;
+    }
+    drop_ban(g, shortest);
+}
+
 int guard_add_ban(struct guard *g, const struct guard_ban *ban)
 {
     struct guard_ban *old = find_exact(g, &ban->net);
@@ -183,7 +220,7 @@ int guard_add_ban(struct guard *g, const struct guard_ban *ban)
         return 0;
     }
     if (g->bans.count == GUARD_BANS_MAX)
-        sweep(g, ban->since_ms);
+        make_room(g, ban->since_ms);
     struct guard_ban *copy = xmalloc(sizeof(*copy));
     *copy = *ban;
     if (map_set(&g->bans, net_key(&ban->net, key), copy) < 0) {
@@ -216,15 +253,42 @@ size_t guard_ban_count(const struct guard *g)
 
 /* --- life --- */
 
+/* All that is known of a v6 peer here is its /64: whoever names one address of it means that. */
+static bool parse_network(const char *text, struct ip_net *out)
+{
+    if (ip_net_parse(str_from_c(text), out) < 0)
+        return false;
+    if (out->base.family != IP_V6 || out->prefix_bits <= 64)
+        return true;
+    out->prefix_bits = 64;
+    memset(out->base.bytes + 8, 0, 8);
+    return true;
+}
+
+static size_t parse_networks(const struct settings_list *list, struct ip_net *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < list->count && count < EXEMPT_MAX; i++)
+        count += parse_network(list->items[i], &out[count]);
+    return count;
+}
+
+/* So many are let pass: the one after them brings the ban. */
+static struct brake_rule failure_rule(int64_t failures, int64_t period_ms)
+{
+    struct brake_rule rule = brake_rule_of((unsigned)failures, period_ms);
+
+    rule.burst += rule.burst > 0;
+    return rule;
+}
+
 void guard_configure(struct guard *g, const struct settings *s)
 {
-    g->exempt_count = 0;
-    for (size_t i = 0; i < s->brakes_exempt_networks.count && i < EXEMPT_MAX; i++) {
-        struct ip_net *net = &g->exempt[g->exempt_count];
-        g->exempt_count += ip_net_parse(str_from_c(s->brakes_exempt_networks.items[i]), net) == 0;
-    }
-    g->address_rule = brake_rule_of((unsigned)s->brakes_failures, s->brakes_period);
-    g->network_rule = brake_rule_of((unsigned)s->brakes_network_failures, s->brakes_period);
+    g->exempt_count = parse_networks(&s->brakes_exempt_networks, g->exempt);
+    g->relay_count = parse_networks(&s->smtp_relay_networks, g->relays);
+    g->address_rule = failure_rule(s->brakes_failures, s->brakes_period);
+    g->network_rule = failure_rule(s->brakes_network_failures, s->brakes_period);
     g->account_rule = brake_rule_of((unsigned)s->brakes_account_failures, s->brakes_period);
     g->connection_rule = brake_rule_of((unsigned)s->brakes_connections, MINUTE_MS);
     g->message_rule = brake_rule_of((unsigned)s->brakes_messages, MINUTE_MS);
@@ -269,18 +333,27 @@ void guard_free(struct guard *g)
 
 /* --- questions --- */
 
-static bool is_exempt(const struct guard *g, struct ip_rate_key peer)
+static bool is_in(const struct ip_net *nets, size_t count, struct ip_rate_key peer)
 {
     struct ip_net net = guard_net_of(peer);
 
-    /* Programs that speak over local sockets have no address. */
-    if (peer.family == IP_NONE)
-        return true;
-    for (size_t i = 0; i < g->exempt_count; i++) {
-        if (ip_net_contains(&g->exempt[i], &net.base))
+    for (size_t i = 0; i < count; i++) {
+        if (ip_net_contains(&nets[i], &net.base))
             return true;
     }
     return false;
+}
+
+static bool is_exempt(const struct guard *g, struct ip_rate_key peer)
+{
+    /* Programs that speak over local sockets have no address. */
+    return peer.family == IP_NONE || is_in(g->exempt, g->exempt_count, peer);
+}
+
+/* Whoever relays through this server brings the mail of many; he may guess no more than others. */
+static bool is_relay(const struct guard *g, struct ip_rate_key peer)
+{
+    return is_in(g->relays, g->relay_count, peer);
 }
 
 enum guard_verdict guard_connect(struct guard *g, struct ip_rate_key peer, bool has_login,
@@ -292,6 +365,8 @@ enum guard_verdict guard_connect(struct guard *g, struct ip_rate_key peer, bool 
         return GUARD_OK;
     if (is_banned(g, peer, has_login, now_ms))
         return GUARD_BANNED;
+    if (!has_login && is_relay(g, peer))
+        return GUARD_OK;
     if (!brake_take(&g->connections, peer_key(&peer, key), &g->connection_rule, 1, now_ms, NULL))
         return GUARD_TOO_MANY;
     return GUARD_OK;
@@ -301,7 +376,7 @@ bool guard_message(struct guard *g, struct ip_rate_key peer, int64_t now_ms)
 {
     char key[9];
 
-    return is_exempt(g, peer) ||
+    return is_exempt(g, peer) || is_relay(g, peer) ||
            brake_take(&g->messages, peer_key(&peer, key), &g->message_rule, 1, now_ms, NULL);
 }
 
@@ -313,33 +388,68 @@ static bool is_known(const struct guard *g, struct ip_rate_key peer, struct str 
     return !brake_has_room(&g->known, known_key(peer, name, key), &known_rule, now_ms);
 }
 
-enum guard_verdict guard_login(struct guard *g, struct ip_rate_key peer, struct str name,
-                               int64_t now_ms, int64_t *out_wait_ms)
+/* A site of IPv6 has more addresses than there can be bans: where many of a network have failed,
+ * those of it that are not known have to wait. Of IPv4 they are banned one by one. */
+static bool has_network_room(const struct guard *g, struct ip_rate_key peer, int64_t now_ms)
+{
+    struct ip_rate_key around = wider(peer);
+    char key[9];
+
+    return peer.family != IP_V6 ||
+           brake_has_room(&g->networks, peer_key(&around, key), &g->network_rule, now_ms);
+}
+
+static bool take_place(struct guard *g, const struct guard_attempt *a, int64_t now_ms)
+{
+    char key[NAME_KEY_BYTES];
+    struct str name = name_key(a->name, key);
+
+    if (a->name.len == 0)
+        return true;
+    if (!a->is_guess)
+        return brake_has_room(&g->accounts, name, &g->account_rule, now_ms);
+    return brake_take(&g->accounts, name, &g->account_rule, 1, now_ms, NULL);
+}
+
+enum guard_verdict guard_login(struct guard *g, const struct guard_attempt *a, int64_t now_ms)
+{
+    char key[9];
+
+    if (is_exempt(g, a->peer))
+        return GUARD_OK;
+    if (is_banned(g, a->peer, true, now_ms))
+        return GUARD_BANNED;
+    if (!brake_has_room(&g->addresses, peer_key(&a->peer, key), &g->address_rule, now_ms))
+        return GUARD_TOO_MANY;
+    if (is_known(g, a->peer, a->name, now_ms))
+        return GUARD_OK;
+    if (!has_network_room(g, a->peer, now_ms))
+        return GUARD_TOO_MANY;
+    return take_place(g, a, now_ms) ? GUARD_OK : GUARD_SLOWED;
+}
+
+void guard_know(struct guard *g, struct ip_rate_key peer, struct str name, int64_t then_ms)
+{
+    char key[NAME_KEY_BYTES + 9];
+    struct str pair = known_key(peer, name, key);
+
+    /* The time begins anew. */
+    brake_forget(&g->known, pair);
+    (void)brake_take(&g->known, pair, &known_rule, 1, then_ms, NULL);
+}
+
+/* What was right was no failure. */
+static void note_right(struct guard *g, const struct guard_attempt *a, enum guard_outcome outcome,
+                       int64_t now_ms)
 {
     char key[NAME_KEY_BYTES];
 
-    *out_wait_ms = 0;
-    if (is_exempt(g, peer))
-        return GUARD_OK;
-    if (is_banned(g, peer, true, now_ms))
-        return GUARD_BANNED;
-    bool has_room = name.len == 0 || /* a token that does not say whose it is */
-                    brake_has_room(&g->accounts, name_key(name, key), &g->account_rule, now_ms);
-    if (has_room || is_known(g, peer, name, now_ms))
-        return GUARD_OK;
-    *out_wait_ms = g->account_rule.interval_ms;
-    return GUARD_TOO_MANY;
-}
-
-static void note_success(struct guard *g, struct ip_rate_key peer, struct str name, int64_t now_ms)
-{
-    char key[NAME_KEY_BYTES + 9];
-
-    brake_forget(&g->addresses, peer_key(&peer, key));
-    struct str pair = known_key(peer, name, key);
-    /* The time begins anew. */
-    brake_forget(&g->known, pair);
-    (void)brake_take(&g->known, pair, &known_rule, 1, now_ms, NULL);
+    if (a->is_guess && a->name.len > 0 && !is_known(g, a->peer, a->name, now_ms))
+        brake_give(&g->accounts, name_key(a->name, key), &g->account_rule, 1, now_ms);
+    if (outcome != GUARD_SUCCEEDED)
+        return;
+    brake_forget(&g->addresses, peer_key(&a->peer, key));
+    guard_know(g, a->peer, a->name, now_ms);
 }
 
 /* The first ban is short, each further one twice as long. */
@@ -361,25 +471,33 @@ static void fill_ban(struct guard *g, struct ip_rate_key peer, int64_t now_ms,
     (void)snprintf(out->reason, sizeof(out->reason), "too many failed logins");
 }
 
-bool guard_note_login(struct guard *g, struct ip_rate_key peer, struct str name, bool is_success,
+/* Whether the address may go on; that it may not is a ban. */
+static bool note_wrong(struct guard *g, const struct guard_attempt *a, int64_t now_ms)
+{
+    struct ip_rate_key around = wider(a->peer);
+    char key[NAME_KEY_BYTES], peer[9], network[9];
+    struct str by_peer = peer_key(&a->peer, peer), by_network = peer_key(&around, network);
+
+    bool has_place = a->is_guess && !is_known(g, a->peer, a->name, now_ms);
+    if (a->name.len > 0 && !has_place)
+        (void)brake_take(&g->accounts, name_key(a->name, key), &g->account_rule, 1, now_ms, NULL);
+    (void)brake_take(&g->addresses, by_peer, &g->address_rule, 1, now_ms, NULL);
+    (void)brake_take(&g->networks, by_network, &g->network_rule, 1, now_ms, NULL);
+    return brake_has_room(&g->addresses, by_peer, &g->address_rule, now_ms) &&
+           brake_has_room(&g->networks, by_network, &g->network_rule, now_ms);
+}
+
+bool guard_note_login(struct guard *g, const struct guard_attempt *a, enum guard_outcome outcome,
                       int64_t now_ms, struct guard_ban *out_ban)
 {
-    char key[NAME_KEY_BYTES];
-
-    if (is_exempt(g, peer))
+    if (is_exempt(g, a->peer))
         return false;
-    if (is_success) {
-        note_success(g, peer, name, now_ms);
+    if (outcome != GUARD_FAILED) {
+        note_right(g, a, outcome, now_ms);
         return false;
     }
-    struct ip_rate_key around = wider(peer);
-    if (name.len > 0)
-        (void)brake_take(&g->accounts, name_key(name, key), &g->account_rule, 1, now_ms, NULL);
-    bool is_fine =
-        brake_take(&g->addresses, peer_key(&peer, key), &g->address_rule, 1, now_ms, NULL);
-    is_fine &= brake_take(&g->networks, peer_key(&around, key), &g->network_rule, 1, now_ms, NULL);
-    if (is_fine || is_banned(g, peer, true, now_ms))
+    if (note_wrong(g, a, now_ms) || is_banned(g, a->peer, true, now_ms))
         return false;
-    fill_ban(g, peer, now_ms, out_ban);
+    fill_ban(g, a->peer, now_ms, out_ban);
     return guard_add_ban(g, out_ban) == 0;
 }

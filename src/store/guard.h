@@ -23,7 +23,8 @@ enum { GUARD_REASON_MAX_BYTES = 200, GUARD_BANS_MAX = 20000 };
 enum guard_verdict {
     GUARD_OK = 0,
     GUARD_BANNED,   /* the address, for a while */
-    GUARD_TOO_MANY, /* too many failures lately: later */
+    GUARD_TOO_MANY, /* from its address or network lately: later */
+    GUARD_SLOWED,   /* too many failures for the account lately: later */
 };
 
 struct guard_ban {
@@ -48,16 +49,30 @@ enum guard_verdict guard_connect(struct guard *g, struct ip_rate_key peer, bool 
                                  int64_t now_ms);
 /* Whether the peer may begin another message; then it is counted. */
 bool guard_message(struct guard *g, struct ip_rate_key peer, int64_t now_ms);
-/* Whether a login may be tried for the account of this name, as it was given; *out_wait_ms says how
- * long it should wait when it may not. */
-enum guard_verdict guard_login(struct guard *g, struct ip_rate_key peer, struct str name,
-                               int64_t now_ms, int64_t *out_wait_ms);
-/* How a login ended. True when that brings a new ban, which is in *out_ban then. */
-bool guard_note_login(struct guard *g, struct ip_rate_key peer, struct str name, bool is_success,
+/* A login that is tried. */
+struct guard_attempt {
+    struct ip_rate_key peer;
+    struct str name; /* of the account, as it is looked up; "": a token that does not say whose */
+    /* By a password or a proof of one. Its place among the account's failures is taken before it is
+     * judged and given back if it was right: however many come at once, they are no more. */
+    bool is_guess;
+};
+enum guard_outcome {
+    GUARD_FAILED,
+    GUARD_SUCCEEDED,
+    GUARD_UNDECIDED, /* it could not be judged; or it was right, and may not be used here */
+};
+/* Whether it may be tried; if so, guard_note_login is due. */
+enum guard_verdict guard_login(struct guard *g, const struct guard_attempt *a, int64_t now_ms);
+/* How it ended. True when that brings a new ban, which is in *out_ban then. */
+bool guard_note_login(struct guard *g, const struct guard_attempt *a, enum guard_outcome outcome,
                       int64_t now_ms, struct guard_ban *out_ban);
+/* Somebody logged in from there at that time: before the server was started. */
+void guard_know(struct guard *g, struct ip_rate_key peer, struct str name, int64_t then_ms);
 
 /* A ban as an administrator, or the rows at the start, have it; replaces one of the same network.
- * 0, or -ENOSPC when there are GUARD_BANS_MAX. */
+ * 0, or -ENOSPC when there are GUARD_BANS_MAX of administrators; where others fill the table, the
+ * one that ends first makes room. */
 MUST_CHECK int guard_add_ban(struct guard *g, const struct guard_ban *ban);
 /* Lifts the ban of just this network and forgets what its addresses have done: whether there was
  * one.

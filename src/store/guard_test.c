@@ -1,6 +1,7 @@
 /* Unit tests of guard.h: who is slowed down, who is banned, who is left alone. */
 #include "store/guard.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,26 +44,52 @@ static struct ip_rate_key peer(const char *text)
     return ip_rate_key(&ip);
 }
 
-static enum guard_verdict login(const char *from, const char *name, int64_t now_ms)
+static struct guard_attempt attempt(const char *from, const char *name)
 {
-    int64_t wait_ms;
-
-    return guard_login(guard, peer(from), str_from_c(name), now_ms, &wait_ms);
+    return (struct guard_attempt){.peer = peer(from), .name = str_from_c(name), .is_guess = true};
 }
 
-/* One failure; whether it brought a ban. */
+static bool ends(const struct guard_attempt *a, enum guard_outcome outcome, int64_t now_ms)
+{
+    struct guard_ban ban;
+
+    return guard_note_login(guard, a, outcome, now_ms, &ban);
+}
+
+/* Whether a login would be tried: one that cannot be judged then. */
+static enum guard_verdict login(const char *from, const char *name, int64_t now_ms)
+{
+    struct guard_attempt a = attempt(from, name);
+
+    enum guard_verdict verdict = guard_login(guard, &a, now_ms);
+    if (verdict == GUARD_OK)
+        (void)ends(&a, GUARD_UNDECIDED, now_ms);
+    return verdict;
+}
+
+/* A login that fails, if it may be tried; whether it brought a ban, which is in *out. */
+static bool fails_with(const char *from, const char *name, int64_t now_ms, struct guard_ban *out)
+{
+    struct guard_attempt a = attempt(from, name);
+
+    if (guard_login(guard, &a, now_ms) != GUARD_OK)
+        return false;
+    return guard_note_login(guard, &a, GUARD_FAILED, now_ms, out);
+}
+
 static bool fails(const char *from, const char *name, int64_t now_ms)
 {
     struct guard_ban ban;
 
-    return guard_note_login(guard, peer(from), str_from_c(name), false, now_ms, &ban);
+    return fails_with(from, name, now_ms, &ban);
 }
 
 static void succeeds(const char *from, const char *name, int64_t now_ms)
 {
-    struct guard_ban ban;
+    struct guard_attempt a = attempt(from, name);
 
-    assert_false(guard_note_login(guard, peer(from), str_from_c(name), true, now_ms, &ban));
+    assert_int_equal(guard_login(guard, &a, now_ms), GUARD_OK);
+    assert_false(ends(&a, GUARD_SUCCEEDED, now_ms));
 }
 
 static void an_address_is_banned_and_others_are_not(void **state)
@@ -72,8 +99,7 @@ static void an_address_is_banned_and_others_are_not(void **state)
     (void)state;
     for (int i = 0; i < 5; i++)
         assert_false(fails("192.0.2.1", "a@example.jp", START_MS + i));
-    assert_true(
-        guard_note_login(guard, peer("192.0.2.1"), STR("b@example.jp"), false, START_MS + 5, &ban));
+    assert_true(fails_with("192.0.2.1", "b@example.jp", START_MS + 5, &ban));
     assert_int_equal(ban.until_ms, START_MS + 5 + HOUR_MS);
     assert_int_equal(ban.strikes, 1);
     assert_int_equal(ban.net.prefix_bits, 32);
@@ -100,7 +126,7 @@ static void each_ban_is_twice_as_long(void **state)
         int64_t now_ms = ban.until_ms + 1;
         bool is_banned = false;
         for (int i = 0; i < 6; i++)
-            is_banned |= guard_note_login(guard, peer("192.0.2.1"), STR("a"), false, now_ms, &ban);
+            is_banned |= fails_with("192.0.2.1", "a", now_ms, &ban);
         assert_true(is_banned);
         assert_int_equal(ban.strikes, round);
         assert_int_equal(ban.until_ms - ban.since_ms, length_ms);
@@ -109,7 +135,7 @@ static void each_ban_is_twice_as_long(void **state)
     /* Long after, it is as new. */
     int64_t later_ms = ban.until_ms + 31 * 24 * HOUR_MS;
     for (int i = 0; i < 6; i++)
-        (void)guard_note_login(guard, peer("192.0.2.1"), STR("a"), false, later_ms, &ban);
+        (void)fails_with("192.0.2.1", "a", later_ms, &ban);
     assert_int_equal(ban.strikes, 1);
 }
 
@@ -132,18 +158,132 @@ static void a_v6_site_is_one(void **state)
 
 static void a_network_that_goes_on_is_banned_address_by_address(void **state)
 {
-    char text[64];
+    char text[64], name[16];
     int banned = 0;
 
     (void)state;
     for (int i = 0; i < 40; i++) {
         (void)snprintf(text, sizeof(text), "198.51.100.%d", i + 1);
-        banned += fails(text, "a", START_MS);
+        (void)snprintf(name, sizeof(name), "a%d", i);
+        banned += fails(text, name, START_MS);
     }
     assert_int_equal(banned, 20);
     assert_int_equal(guard_connect(guard, peer("198.51.100.1"), true, START_MS), GUARD_OK);
     assert_int_equal(guard_connect(guard, peer("198.51.100.40"), true, START_MS), GUARD_BANNED);
     assert_int_equal(guard_connect(guard, peer("198.51.101.1"), true, START_MS), GUARD_OK);
+}
+
+/* Of IPv6 there are more /64s in a /48 than there can be bans: those not known have to wait. */
+static void a_v6_network_that_goes_on_has_to_wait(void **state)
+{
+    char text[64], name[16];
+    int banned = 0, waits = 0;
+
+    (void)state;
+    succeeds("2001:db8:7:ffff::1", "taro", START_MS);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(text, sizeof(text), "2001:db8:7:%x::1", i + 1);
+        (void)snprintf(name, sizeof(name), "a%d", i);
+        waits += login(text, name, START_MS) == GUARD_TOO_MANY;
+        banned += fails(text, name, START_MS);
+    }
+    assert_int_equal(banned, 1);
+    assert_int_equal(waits, 19);
+    assert_int_equal(guard_connect(guard, peer("2001:db8:7:1::9"), true, START_MS), GUARD_OK);
+    assert_int_equal(guard_connect(guard, peer("2001:db8:7:15::9"), true, START_MS), GUARD_BANNED);
+    assert_int_equal(login("2001:db8:7:28::9", "b", START_MS), GUARD_TOO_MANY);
+    assert_int_equal(login("2001:db8:7:ffff::9", "taro", START_MS), GUARD_OK);
+    assert_int_equal(login("2001:db8:8:1::1", "b", START_MS), GUARD_OK);
+    settings->brakes_network_failures = 0;
+    guard_configure(guard, settings);
+    assert_int_equal(login("2001:db8:7:99::1", "b", START_MS), GUARD_OK);
+}
+
+/* Many guesses that come at once are no more than one after the other. */
+static void guesses_at_once_are_counted(void **state)
+{
+    char text[64];
+    struct guard_attempt tried[200];
+    struct guard_attempt token = {.peer = peer("203.0.113.9"), .name = STR("taro")};
+    size_t count = 0;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        (void)snprintf(text, sizeof(text), "198.%d.100.1", i);
+        struct guard_attempt a = attempt(text, "taro");
+        if (guard_login(guard, &a, START_MS) == GUARD_OK)
+            tried[count++] = a;
+    }
+    assert_int_equal(count, 8);
+    assert_int_equal(guard_login(guard, &token, START_MS), GUARD_SLOWED);
+    for (size_t i = 0; i < count; i++)
+        assert_false(ends(&tried[i], i < 3 ? GUARD_SUCCEEDED : GUARD_FAILED, START_MS));
+    /* What was right has given its place back; a token takes none. */
+    assert_int_equal(guard_login(guard, &token, START_MS), GUARD_OK);
+    assert_false(ends(&token, GUARD_SUCCEEDED, START_MS));
+    for (int i = 0; i < 3; i++)
+        assert_false(fails("203.0.113.1", "taro", START_MS));
+    assert_int_equal(login("203.0.113.2", "taro", START_MS), GUARD_SLOWED);
+    /* Who is known neither waits nor gives back what he has not taken. */
+    assert_int_equal(login("198.0.100.1", "taro", START_MS), GUARD_OK);
+    assert_int_equal(login("203.0.113.9", "taro", START_MS), GUARD_OK);
+    assert_int_equal(login("203.0.113.2", "taro", START_MS), GUARD_SLOWED);
+}
+
+static void who_was_known_before_the_start_is_known(void **state)
+{
+    const int64_t day_ms = 24 * HOUR_MS;
+    char text[64];
+
+    (void)state;
+    guard_know(guard, peer("192.0.2.1"), STR("taro"), START_MS - 20 * day_ms);
+    guard_know(guard, peer("192.0.2.2"), STR("taro"), START_MS - 31 * day_ms);
+    for (int i = 0; i < 8; i++) {
+        (void)snprintf(text, sizeof(text), "198.%d.100.1", i);
+        (void)fails(text, "taro", START_MS);
+    }
+    assert_int_equal(login("192.0.2.1", "taro", START_MS), GUARD_OK);
+    assert_int_equal(login("192.0.2.2", "taro", START_MS), GUARD_SLOWED);
+}
+
+/* A table that an attack has filled still has room for the next one. */
+static void a_full_table_bans_all_the_same(void **state)
+{
+    struct ip_addr ip = {.family = IP_V4, .bytes = {10}};
+    struct guard_ban ban = {.until_ms = START_MS + HOUR_MS};
+
+    (void)state;
+    for (unsigned i = 0; i < GUARD_BANS_MAX; i++) {
+        ip.bytes[1] = (uint8_t)(i >> 16);
+        ip.bytes[2] = (uint8_t)(i >> 8);
+        ip.bytes[3] = (uint8_t)i;
+        ban.net = guard_net_of(ip_rate_key(&ip));
+        ban.until_ms = START_MS + HOUR_MS + i;
+        assert_int_equal(guard_add_ban(guard, &ban), 0);
+    }
+    for (int i = 0; i < 6; i++)
+        (void)fails("198.51.100.7", "a", START_MS);
+    assert_int_equal(login("198.51.100.7", "b", START_MS), GUARD_BANNED);
+    assert_int_equal(guard_ban_count(guard), GUARD_BANS_MAX);
+    assert_int_equal(login("10.0.0.0", "b", START_MS), GUARD_OK);
+    assert_int_equal(login("10.0.0.1", "b", START_MS), GUARD_BANNED);
+}
+
+static void the_bans_of_administrators_stay(void **state)
+{
+    struct ip_addr ip = {.family = IP_V4, .bytes = {11}};
+    struct guard_ban own = {.until_ms = INT64_MAX, .is_for_all = true};
+
+    (void)state;
+    for (unsigned i = 0; i < GUARD_BANS_MAX; i++) {
+        ip.bytes[1] = (uint8_t)(i >> 16);
+        ip.bytes[2] = (uint8_t)(i >> 8);
+        ip.bytes[3] = (uint8_t)i;
+        own.net = guard_net_of(ip_rate_key(&ip));
+        assert_int_equal(guard_add_ban(guard, &own), 0);
+    }
+    assert_int_equal(ip_net_parse(STR("203.0.113.0/24"), &own.net), 0);
+    assert_int_equal(guard_add_ban(guard, &own), -ENOSPC);
 }
 
 /* Strangers cannot lock somebody out of his account. */
@@ -157,10 +297,9 @@ static void an_account_slows_down_strangers_only(void **state)
         (void)snprintf(text, sizeof(text), "198.51.%d.1", i);
         (void)fails(text, "taro@example.jp", START_MS + HOUR_MS);
     }
-    assert_int_equal(login("198.51.77.1", "TARO@example.jp", START_MS + HOUR_MS), GUARD_TOO_MANY);
+    assert_int_equal(login("198.51.77.1", "TARO@example.jp", START_MS + HOUR_MS), GUARD_SLOWED);
     /* Logins take a name with blanks around it: it is no other name. */
-    assert_int_equal(login("198.51.77.1", " taro@example.jp\t", START_MS + HOUR_MS),
-                     GUARD_TOO_MANY);
+    assert_int_equal(login("198.51.77.1", " taro@example.jp\t", START_MS + HOUR_MS), GUARD_SLOWED);
     assert_int_equal(login("203.0.113.7", "taro@example.jp", START_MS + HOUR_MS), GUARD_OK);
     assert_int_equal(login("198.51.77.1", "hanako@example.jp", START_MS + HOUR_MS), GUARD_OK);
     assert_int_equal(login("198.51.77.1", "taro@example.jp", START_MS + 2 * HOUR_MS), GUARD_OK);
@@ -180,9 +319,46 @@ static void exempt_networks_are_left_alone(void **state)
 {
     (void)state;
     for (int i = 0; i < 1000; i++)
-        assert_false(fails("127.0.0.1", "a", START_MS));
+        assert_false(fails(i % 2 == 0 ? "127.0.0.1" : "::1", "a", START_MS));
     assert_int_equal(login("127.0.0.1", "a", START_MS), GUARD_OK);
     assert_int_equal(login("::1", "a", START_MS), GUARD_OK);
+}
+
+static int count_connections(const char *from, bool has_login, int tried)
+{
+    int taken = 0;
+
+    for (int i = 0; i < tried; i++)
+        taken += guard_connect(guard, peer(from), has_login, START_MS) == GUARD_OK;
+    return taken;
+}
+
+/* They may come as often as they like where mail comes in, and guess passwords no more often. */
+static void relays_are_not_counted_on_port_25(void **state)
+{
+    char v4[] = "198.51.100.0/24", v6[] = "2001:db8:5::/48", *nets[] = {v4, v6};
+    struct settings_list relays = {.items = nets, .count = ARRAY_LEN(nets)};
+    struct settings with_relays = *settings;
+    struct guard_ban ban = {.since_ms = START_MS, .until_ms = INT64_MAX, .is_for_all = true};
+
+    (void)state;
+    with_relays.smtp_relay_networks = relays;
+    with_relays.brakes_connections = 20;
+    with_relays.brakes_messages = 20;
+    guard_configure(guard, &with_relays);
+    assert_int_equal(count_connections("198.51.100.7", false, 100), 100);
+    assert_int_equal(count_connections("2001:db8:5:1::7", false, 100), 100);
+    assert_int_equal(count_connections("198.51.101.7", false, 100), 20);
+    assert_int_equal(count_connections("198.51.100.7", true, 100), 20);
+    for (int i = 0; i < 100; i++)
+        assert_true(guard_message(guard, peer("198.51.100.7"), START_MS));
+    for (int i = 0; i < 6; i++)
+        (void)fails("198.51.100.7", "a", START_MS);
+    assert_int_equal(login("198.51.100.7", "b", START_MS), GUARD_BANNED);
+    /* What an administrator says holds for all. */
+    assert_int_equal(ip_net_parse(STR("198.51.100.9"), &ban.net), 0);
+    assert_int_equal(guard_add_ban(guard, &ban), 0);
+    assert_int_equal(count_connections("198.51.100.9", false, 1), 0);
 }
 
 static void who_connects_too_often_is_turned_away(void **state)
@@ -288,8 +464,9 @@ static void two_hundred_thousand_attackers(void **state)
         ip.bytes[2] = (uint8_t)(i >> 8);
         ip.bytes[3] = (uint8_t)i;
         int64_t now_ms = START_MS + i * 10;
-        (void)guard_note_login(guard, ip_rate_key(&ip), STR("a"), false, now_ms, &ban);
-        (void)guard_note_login(guard, ip_rate_key(&ip), STR("a"), false, now_ms, &ban);
+        struct guard_attempt a = {.peer = ip_rate_key(&ip), .name = STR("a"), .is_guess = true};
+        (void)guard_note_login(guard, &a, GUARD_FAILED, now_ms, &ban);
+        (void)guard_note_login(guard, &a, GUARD_FAILED, now_ms, &ban);
         assert_true(guard_ban_count(guard) <= GUARD_BANS_MAX);
     }
     assert_int_equal(guard_connect(guard, ip_rate_key(&ip), true, START_MS + 199999 * 10),
@@ -305,9 +482,15 @@ int main(void)
         GUARD_TEST(each_ban_is_twice_as_long),
         GUARD_TEST(a_v6_site_is_one),
         GUARD_TEST(a_network_that_goes_on_is_banned_address_by_address),
+        GUARD_TEST(a_v6_network_that_goes_on_has_to_wait),
+        GUARD_TEST(guesses_at_once_are_counted),
+        GUARD_TEST(who_was_known_before_the_start_is_known),
+        GUARD_TEST(a_full_table_bans_all_the_same),
+        GUARD_TEST(the_bans_of_administrators_stay),
         GUARD_TEST(an_account_slows_down_strangers_only),
         GUARD_TEST(a_success_forgives_the_address),
         GUARD_TEST(exempt_networks_are_left_alone),
+        GUARD_TEST(relays_are_not_counted_on_port_25),
         GUARD_TEST(who_connects_too_often_is_turned_away),
         GUARD_TEST(who_sends_too_much_is_put_off),
         GUARD_TEST(two_hundred_thousand_senders),

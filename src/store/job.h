@@ -50,6 +50,15 @@ struct verb {
     bool changes_directory; /* recipients may lead elsewhere after it */
 };
 
+/* The limit of an account by which it may not send a message (usage.h). */
+struct job_over {
+    bool is_over;
+    uint8_t which; /* enum usage_limit */
+    int64_t limit;
+    uint64_t account;
+    struct str login; /* lies in the payload */
+};
+
 /* Bytes of records in one segment that nobody needs any more. */
 struct job_freed {
     int64_t segment, bytes;
@@ -85,10 +94,11 @@ struct job {
     uint64_t generation;      /* of the directory, or of the queue, when the job was submitted */
     bool wakes_queue;         /* once it is durable, the outbound worker has something to do */
     bool changes_suppression; /* what recipient.check said may be wrong now */
-    bool is_lasting;          /* this login may be remembered */
+    bool is_lasting;          /* this login, or this sender, may be remembered */
     int64_t login_account;    /* logins of this account must be checked anew; -1: of all */
     int64_t queue_messages;   /* that it added to the queue, less those it took away */
     int64_t queue_recipients; /* the same */
+    struct job_over over;     /* why it failed, for the loop thread */
     void *extra;              /* of the verb: prepared values in the arena */
 };
 

@@ -22,6 +22,8 @@ enum {
 static const int64_t TOMBSTONE_MS = 400LL * 24 * 3600 * 1000;
 
 #define BAN_MEMORY_MS ((int64_t)30 * 24 * 3600 * 1000)
+/* How long it is known from where an account was logged in to. */
+#define LOGIN_MEMORY_MS ((int64_t)90 * 24 * 3600 * 1000)
 
 struct drops { /* segments to remove once the step is durable */
     int64_t segments[DROPS_PER_STEP];
@@ -78,6 +80,14 @@ static int forget_bans(struct job *job)
 {
     int64_t rows =
         db_run(job->db, "DELETE FROM ban WHERE until < ?1", DB_INT(job->now_ms - BAN_MEMORY_MS));
+
+    return rows < 0 ? (int)rows : 0;
+}
+
+static int forget_logins(struct job *job)
+{
+    int64_t rows =
+        db_run(job->db, "DELETE FROM login WHERE last < ?1", DB_INT(job->now_ms - LOGIN_MEMORY_MS));
 
     return rows < 0 ? (int)rows : 0;
 }
@@ -215,6 +225,8 @@ int verb_maintain(struct store *s, struct job *job)
         r = forget_bans(job);
     if (r == 0)
         r = usage_forget(job);
+    if (r == 0)
+        r = forget_logins(job);
     if (r == 0 && s->backup_conn == NULL) {
         r = drop_dead(s, job, drops);
         if (r == 0)

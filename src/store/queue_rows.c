@@ -205,13 +205,17 @@ int queue_count_states(struct db *db, struct str destination, int64_t out_counts
     return r;
 }
 
-/* --- suppression --- */
+/* --- suppression: no server that counts tells Taro from taro, so addresses are in small letters
+ * --- */
 
 bool suppression_is_about_address(uint16_t code, struct str status, struct str text)
 {
     static const char *const statuses[] = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"};
     static const char *const words[] = {"unknown", "no such", "not exist", "not found"};
 
+    /* What no server said is about the domain: it costs nothing to try again, and ends at once. */
+    if (code == 0)
+        return false;
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
         if (str_eq_c(status, statuses[i]))
             return true;
@@ -235,7 +239,7 @@ int suppression_count(struct store *store, struct job *job, struct str address, 
     int64_t rows =
         db_run(job->db,
                "INSERT INTO suppression(address, failures, is_active, first, last, expires, reply)"
-               " VALUES(?1, 1, CASE WHEN ?4 <= 1 THEN 1 ELSE 0 END, ?2, ?2, ?2 + ?3, ?5)"
+               " VALUES(LOWER(?1), 1, CASE WHEN ?4 <= 1 THEN 1 ELSE 0 END, ?2, ?2, ?2 + ?3, ?5)"
                " ON CONFLICT(address) DO UPDATE SET failures = suppression.failures + 1,"
                " is_active = CASE WHEN suppression.failures + 1 >= ?4 THEN 1 ELSE 0 END,"
                " last = ?2, expires = ?2 + ?3, reply = ?5",
@@ -250,7 +254,8 @@ int suppression_forget(const struct store *store, struct job *job, struct str ad
 {
     if (!store->may_suppress)
         return 0;
-    int64_t rows = db_run(job->db, "DELETE FROM suppression WHERE address = ?1", DB_TEXT(address));
+    int64_t rows =
+        db_run(job->db, "DELETE FROM suppression WHERE address = LOWER(?1)", DB_TEXT(address));
 
     job->changes_suppression |= rows > 0;
     return rows < 0 ? (int)rows : 0;
@@ -259,7 +264,7 @@ int suppression_forget(const struct store *store, struct job *job, struct str ad
 int suppression_find(struct db *db, struct str address, int64_t now_ms, struct buf *out_reply)
 {
     struct db_stmt *stmt = db_query(db,
-                                    "SELECT reply FROM suppression WHERE address = ?1 AND"
+                                    "SELECT reply FROM suppression WHERE address = LOWER(?1) AND"
                                     " is_active = 1 AND expires > ?2",
                                     DB_TEXT(address), DB_INT(now_ms));
     int r = db_step(stmt);

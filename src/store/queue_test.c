@@ -3,160 +3,13 @@
  * what a destination that is down costs, what is given back after a crash, who is told. Time is
  * the test clock.
  */
-#include "store/store_harness.h"
+#include "store/queue_harness.h"
 
 #include <fcntl.h>
 
 #include "rt/rpc.h"
 #include "store/fair.h"
 #include "store/queue_rows.h"
-#include "store/queue_wire.h"
-
-static char clock_path[] = "/tmp/hikyaku-queue-clock-XXXXXX";
-static struct arena arena;
-static struct buf reply;
-
-static int set_up_queue(void **state)
-{
-    int r = set_up(state);
-
-    settings->queue_jitter = 0;
-    buf_init(&reply, 1 << 20);
-    arena_init(&arena, 16 << 20);
-    assert_int_equal(run_texts(STORE_DOMAIN_ADD, "example.jp", NULL, NULL), 0);
-    assert_int_equal(add_account("taro@example.jp"), 0);
-    return r;
-}
-
-/* What is counted in memory is what the rows are. */
-static void expect_counted(void)
-{
-    assert_int_equal(store->queue_messages, get_int("SELECT COUNT(*) FROM queue"));
-    assert_int_equal(store->queue_recipients, get_int("SELECT COUNT(*) FROM recipient"));
-}
-
-static int tear_down_queue(void **state)
-{
-    expect_counted();
-    arena_done(&arena);
-    buf_done(&reply);
-    return tear_down(state);
-}
-
-struct letter {
-    const char *sender;
-    const char *to[4]; /* local@domain */
-    uint8_t notify, flags;
-    int8_t priority;
-};
-
-static uint64_t send_letter(const struct letter *l)
-{
-    struct deliver_recipient to[4];
-    struct deliver_request q = {.message_id = id_make(&ids),
-                                .session_id = 7,
-                                .received_ms = clock_real_ms(),
-                                .sender = str_from_c(l->sender),
-                                .summary = STR("summary"),
-                                .text = STR("Return-Path: <x>\r\nSubject: s\r\n\r\ntext\r\n"),
-                                .prefix_bytes = 18,
-                                .flags = l->flags,
-                                .priority = l->priority,
-                                .recipients = to};
-
-    for (size_t i = 0; i < ARRAY_LEN(l->to) && l->to[i] != NULL; i++) {
-        struct str local, domain;
-        (void)str_cut(str_from_c(l->to[i]), '@', &local, &domain);
-        to[q.recipient_count++] = (struct deliver_recipient){
-            .local = local, .domain = domain, .notify = l->notify, .is_relay = true};
-    }
-    wire_put_deliver(start_args(), &q);
-    assert_int_equal(run_verb(STORE_DELIVER, &args, NULL), 0);
-    return q.message_id;
-}
-
-static uint64_t send_one(const char *to)
-{
-    return send_letter(&(struct letter){.sender = "taro@example.jp", .to = {to}});
-}
-
-static struct queue_opened open_due(uint32_t ready, uint32_t waiting)
-{
-    struct queue_opened opened;
-
-    buf_put_u32(start_args(), ready);
-    buf_put_u32(&args, waiting);
-    assert_int_equal(run_verb(STORE_QUEUE_OPEN, &args, &reply), 0);
-    struct cursor c = cursor_from(arena_str(&arena, buf_str(&reply)));
-    assert_int_equal(queue_get_opened(&c, &arena, &opened), 0);
-    return opened;
-}
-
-static struct queue_batch take_texts(const char *destination, uint32_t messages,
-                                     uint32_t text_bytes)
-{
-    struct queue_batch batch;
-
-    buf_put_lp(start_args(), str_from_c(destination));
-    buf_put_u32(&args, messages);
-    buf_put_u32(&args, 1000);
-    buf_put_u32(&args, text_bytes);
-    assert_int_equal(run_verb(STORE_QUEUE_TAKE, &args, &reply), 0);
-    struct cursor c = cursor_from(arena_str(&arena, buf_str(&reply)));
-    assert_int_equal(queue_get_batch(&c, &arena, &batch), 0);
-    return batch;
-}
-
-static struct queue_batch take(const char *destination, uint32_t messages)
-{
-    return take_texts(destination, messages, 10000);
-}
-
-static void result(uint64_t id, uint32_t n, enum queue_verdict verdict, const char *status)
-{
-    struct queue_result_recipient to = {.n = n,
-                                        .verdict = (uint8_t)verdict,
-                                        .code = verdict == QUEUE_DELIVERED ? 250 : 550,
-                                        .status = str_from_c(status),
-                                        .text = STR("words of the server"),
-                                        .stage = STR("RCPT")};
-    struct queue_result q = {.message = id,
-                             .at_ms = clock_real_ms(),
-                             .host = STR("mx.elsewhere.example"),
-                             .ip = STR("192.0.2.25"),
-                             .tls = STR("none"),
-                             .recipients = &to,
-                             .count = 1};
-
-    queue_put_result(start_args(), &q);
-    assert_int_equal(run_verb(STORE_QUEUE_RESULT, &args, NULL), 0);
-}
-
-static void lay_down(const char *destination, bool is_down)
-{
-    char sql[200];
-    (void)snprintf(sql, sizeof(sql),
-                   "SELECT COALESCE(MAX(lease), 0) FROM destination WHERE name = '%s'",
-                   destination);
-    struct queue_closed d = {.name = str_from_c(destination),
-                             .lease = (uint64_t)get_int(sql),
-                             .is_down = is_down,
-                             .status = STR("4.4.1"),
-                             .why = STR("connection refused"),
-                             .at_ms = clock_real_ms()};
-
-    queue_put_closed(start_args(), &d);
-    assert_int_equal(run_verb(STORE_QUEUE_CLOSE, &args, NULL), 0);
-}
-
-/* Opens the one destination that must be due. */
-static void expect_open(const char *name)
-{
-    struct queue_opened o = open_due(10, 10);
-
-    assert_int_equal(o.count, 1);
-    assert_true(str_eq_c(o.destinations[0].name, name));
-}
 
 static void a_letter_is_taken_and_leaves_nothing(void **state)
 {
@@ -424,13 +277,13 @@ static void hard_bounces_suppress_an_address(void **state)
         buf_put_lp(&args, STR("elsewhere.example"));
         assert_int_equal(run_verb(STORE_RECIPIENT_CHECK, &args, &reply), 0);
         assert_int_equal(reply.ptr[0], RECIPIENT_REMOTE);
-        uint64_t id = send_one("nobody@elsewhere.example");
+        uint64_t id = send_one(i == 0 ? "nobody@elsewhere.example" : "Nobody@elsewhere.example");
         expect_open("elsewhere.example");
         (void)take("elsewhere.example", 10);
         result(id, 0, QUEUE_FAIL, "5.1.1");
         lay_down("elsewhere.example", false);
     }
-    buf_put_lp(start_args(), STR("nobody"));
+    buf_put_lp(start_args(), STR("NOBODY"));
     buf_put_lp(&args, STR("elsewhere.example"));
     assert_int_equal(run_verb(STORE_RECIPIENT_CHECK, &args, &reply), 0);
     assert_int_equal(reply.ptr[0], RECIPIENT_SUPPRESSED);
@@ -448,6 +301,13 @@ static void hard_bounces_suppress_an_address(void **state)
     clock_advance_ms(settings->queue_suppress_for + 1000);
     assert_int_equal(run_verb(STORE_MAINTAIN, start_args(), NULL), 0);
     assert_int_equal(get_int("SELECT COUNT(*) FROM suppression"), 0);
+    /* A domain that does not exist, or has a null MX. */
+    lay_down("elsewhere.example", false);
+    (void)send_one("nobody@elsewhere.example");
+    expect_open("elsewhere.example");
+    (void)take("elsewhere.example", 10);
+    result_coded(id_of_newest(), 0, QUEUE_FAIL, 0, "5.1.2");
+    assert_int_equal(get_int("SELECT COUNT(*) FROM suppression"), 0);
 }
 
 static void act(enum queue_action action, const struct queue_filter *filter, uint32_t expected)
@@ -457,6 +317,53 @@ static void act(enum queue_action action, const struct queue_filter *filter, uin
     assert_int_equal(run_verb(STORE_QUEUE_ACT, &args, &reply), 0);
     struct cursor c = cursor_from(buf_str(&reply));
     assert_int_equal(cursor_u32(&c), expected);
+}
+
+static void who_asks_is_told_to_the_worker(void **state)
+{
+    const struct queue_filter all = {.id = 0};
+
+    (void)state;
+    (void)send_one("x@down.example");
+    assert_false(open_due(10, 10).destinations[0].is_asked);
+    lay_down("down.example", true);
+    act(QUEUE_ACT_RETRY, &all, 1);
+    assert_true(open_due(10, 10).destinations[0].is_asked);
+    /* Asked again while the worker is at it: once more, at once; then its time is waited for. */
+    act(QUEUE_ACT_RETRY, &all, 1);
+    lay_down("down.example", true);
+    assert_true(open_due(10, 10).destinations[0].is_asked);
+    lay_down("down.example", true);
+    assert_int_equal(open_due(10, 10).count, 0);
+    assert_int_equal(get_int("SELECT failures FROM destination"), 3);
+    /* What is held and let go is asked for as well; so is it after a crash of the worker. */
+    act(QUEUE_ACT_HOLD, &all, 1);
+    act(QUEUE_ACT_RELEASE, &all, 1);
+    assert_true(open_due(10, 10).destinations[0].is_asked);
+    assert_int_equal(run_verb(STORE_QUEUE_BEGIN, start_args(), NULL), 0);
+    assert_true(open_due(10, 10).destinations[0].is_asked);
+    lay_down("down.example", false);
+    assert_false(open_due(10, 10).destinations[0].is_asked);
+}
+
+static void what_was_not_tried_is_no_attempt(void **state)
+{
+    int64_t until_ms = clock_real_ms() + 60000;
+
+    (void)state;
+    (void)send_one("x@down.example");
+    for (int i = 0; i < 3; i++) {
+        expect_open("down.example");
+        lay_down_untried("down.example", true, true, until_ms);
+        assert_int_equal(get_int("SELECT failures FROM destination"), 1);
+        assert_int_equal(get_int("SELECT last_attempt FROM destination"), 0);
+        assert_int_equal(get_int("SELECT due FROM destination"), until_ms);
+        clock_advance_ms(60001);
+        until_ms += 60001;
+    }
+    expect_open("down.example");
+    lay_down("down.example", true);
+    assert_int_equal(get_int("SELECT failures FROM destination"), 2);
 }
 
 /* One page, behind which the filter is moved; how many rows it has. */
@@ -545,7 +452,9 @@ static void write_long_rows(int count, int reply_bytes)
         "INSERT INTO queue(id, body, sender, envid, ret, flags, created, priority, alarm, expires)"
         " VALUES(5, 5, hex(zeroblob(160)), '', 0, 0, 1000, 0, 1 << 60, 1 << 60);"
         "INSERT INTO body VALUES(5, 1, 0, 4, 0, 0, 1, 1, x'');"
-        "INSERT INTO destination VALUES('d.example', 1, 0, 1 << 60, 1, 1, 1, '4.4.1',"
+        "INSERT INTO destination(name, state, lease, due, failures, since, last_attempt, status,"
+        " why)"
+        " VALUES('d.example', 1, 0, 1 << 60, 1, 1, 1, '4.4.1',"
         " hex(zeroblob(500)));"
         "WITH RECURSIVE numbers(n) AS"
         " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < %d)"
@@ -594,7 +503,8 @@ static void no_row_is_too_long_for_a_page(void **state)
 static void rows_without_a_message_are_forgotten_and_not_counted(void **state)
 {
     (void)state;
-    write_rows("INSERT INTO destination VALUES('d.example', 0, 0, 0, 0, 0, 0, '', '');"
+    write_rows("INSERT INTO destination(name, state, lease, due, failures, since, last_attempt,"
+               " status, why) VALUES('d.example', 0, 0, 0, 0, 0, 0, '', '');"
                "INSERT INTO recipient VALUES(5, 0, 'a@d.example', 'd.example', '', 0, 0, 0, 0, 0,"
                " 0, '', '', '');"
                "INSERT INTO recipient VALUES(5, 1, 'b@d.example', 'd.example', '', 0, 0, 0, 0, 0,"
@@ -834,6 +744,8 @@ int main(void)
         QUEUE_TEST(a_full_queue_takes_no_more),
         QUEUE_TEST(the_status_counts_without_reading_every_row),
         cmocka_unit_test(fair_places_go_round),
+        QUEUE_TEST(who_asks_is_told_to_the_worker),
+        QUEUE_TEST(what_was_not_tried_is_no_attempt),
     };
     return cmocka_run_group_tests_name("queue", tests, use_clock, remove_clock);
 }

@@ -35,6 +35,7 @@ void queue_put_opened(struct buf *out, const struct queue_opened *o)
         buf_put_u32(out, o->destinations[i].failures);
         buf_put_u64(out, o->destinations[i].lease);
         put_i64(out, o->destinations[i].place);
+        buf_put_u8(out, o->destinations[i].is_asked);
     }
 }
 
@@ -51,6 +52,7 @@ int queue_get_opened(struct cursor *c, struct arena *arena, struct queue_opened 
         out->destinations[i].failures = cursor_u32(c);
         out->destinations[i].lease = cursor_u64(c);
         out->destinations[i].place = get_i64(c);
+        out->destinations[i].is_asked = cursor_u8(c) != 0;
     }
     return cursor_finish(c);
 }
@@ -214,7 +216,9 @@ void queue_put_closed(struct buf *out, const struct queue_closed *d)
     buf_put_lp(out, d->name);
     buf_put_u64(out, d->lease);
     buf_put_u8(out, d->is_down);
+    buf_put_u8(out, d->is_untried);
     buf_put_lp(out, d->status);
+    buf_put_u16(out, d->code);
     buf_put_lp(out, str_sub(d->why, 0, QUEUE_REPLY_MAX_BYTES));
     buf_put_lp(out, d->host);
     put_i64(out, d->at_ms);
@@ -226,7 +230,9 @@ int queue_get_closed(struct cursor *c, struct queue_closed *out)
     out->name = cursor_lp(c);
     out->lease = cursor_u64(c);
     out->is_down = cursor_u8(c) != 0;
+    out->is_untried = cursor_u8(c) != 0;
     out->status = cursor_lp(c);
+    out->code = cursor_u16(c);
     out->why = str_sub(cursor_lp(c), 0, QUEUE_REPLY_MAX_BYTES);
     out->host = cursor_lp(c);
     out->at_ms = get_i64(c);

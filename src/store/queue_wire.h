@@ -84,6 +84,7 @@ struct queue_opened {
         uint32_t failures; /* attempts in a row that found it down */
         uint64_t lease;    /* for queue.close */
         int64_t place;     /* of its first message (fair.h): who comes first where many wait */
+        bool is_asked;     /* an administrator wants an attempt, whatever is known of its hosts */
     } * destinations;
     size_t count;
 };
@@ -163,7 +164,9 @@ struct queue_closed {
     struct str name;
     uint64_t lease;        /* that queue.open gave */
     bool is_down;          /* it could not be reached: all its mail waits */
+    bool is_untried;       /* other mail has found its hosts down, it was not tried for this */
     struct str status;     /* "4.4.1" */
+    uint16_t code;         /* of the server's reply; 0: it did not come to one */
     struct str why;        /* for people */
     struct str host;       /* the server that was tried last, for the trace */
     int64_t at_ms;         /* real time of the attempt */
@@ -239,14 +242,15 @@ void queue_put_row(struct buf *out, const struct queue_row *row);
 /* 1, 0 at the end, -EBADMSG. */
 MUST_CHECK int queue_next_row(struct cursor *c, struct queue_row *out);
 
-/* queue.act: u8 action, filter -> u32 rows changed, u8 more, u64 after_id, u32 after_n (continue
- * with these).
+/* queue.act: u8 action, filter -> u32 rows changed, u32 of which nobody is told, u8 more, u64
+ * after_id, u32 after_n (continue with these).
  * queue.why: lp domain -> u32 destinations, each: lp name, u8 state, u64 due_ms, u32 failures, u64
- * since_ms, u64 last_attempt_ms, lp status, lp why, then QUEUE_STATES times u64 recipients by enum
- * queue_state, then u32 replies, each: u64 how many of the newest QUEUE_WHY_SAMPLE, u64
- * next_due_ms, lp status, lp remote, lp reply. queue.stats: -> u64 messages, QUEUE_STATES times u64
- * recipients by state, u64 oldest_ms (0: none), then the destinations with most recipients: u32
- * count, each: lp name, u8 state, u64 due_ms, u32 failures, lp why, u64 recipients.
- * suppression.list: lp after, u32 rows -> each: lp address, u32 failures, u8 is_active, u64 first,
- * last, expires, lp reply. suppression.remove: lp address ("" for all) -> u32 removed. */
+ * since_ms, u64 last_attempt_ms, lp status, u32 code, lp why, then QUEUE_STATES times u64
+ * recipients by enum queue_state, then u32 replies, each: u64 how many of the newest
+ * QUEUE_WHY_SAMPLE, u64 next_due_ms, lp status, lp remote, lp reply. queue.stats: -> u64 messages,
+ * QUEUE_STATES times u64 recipients by state, u64 oldest_ms (0: none), then the destinations with
+ * most recipients: u32 count, each: lp name, u8 state, u64 due_ms, u32 failures, lp why, u64
+ * recipients, u64 of these not held. suppression.list: lp after, u32 rows -> each: lp address, u32
+ * failures, u8 is_active, u64 first, last, expires, lp reply. suppression.remove: lp address (""
+ * for all) -> u32 removed. */
 enum { QUEUE_WHY_SAMPLE = 2000, QUEUE_WHY_REPLIES_MAX = 10, QUEUE_STATS_DESTINATIONS = 20 };

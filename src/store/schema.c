@@ -154,6 +154,33 @@ static const char *const main_steps[] = {
     " created BIGINT NOT NULL, PRIMARY KEY(account, lookup)) WITHOUT ROWID;"
     /* Which aliases lead to an address, for texts that name them. */
     "CREATE INDEX alias_target ON alias(LOWER(target));",
+
+    /* 8: what single accounts may send, in the order of enum usage_limit; -1: as the settings say;
+     * 0: not limited. */
+    "CREATE TABLE account_limit(account BIGINT PRIMARY KEY, messages BIGINT NOT NULL,"
+    " recipients BIGINT NOT NULL, fresh BIGINT NOT NULL) WITHOUT ROWID;",
+
+    /* 9: on which day postmaster was told of an account last; kind: see verb_alarm.c. */
+    "CREATE TABLE alarm(account BIGINT NOT NULL, kind INTEGER NOT NULL, day INTEGER NOT NULL,"
+    " PRIMARY KEY(account, kind)) WITHOUT ROWID;",
+
+    /* 10: counts the changes of the password: a login of an earlier one, but by an app password,
+     * does not hold any more. */
+    "ALTER TABLE account ADD COLUMN login_epoch BIGINT NOT NULL DEFAULT 0;",
+
+    /* 11: from where accounts were logged in to. network: an address, of v6 a /64. app_password: 0:
+     * the account's own, a token, a certificate. */
+    "CREATE TABLE login(account BIGINT NOT NULL, network TEXT NOT NULL, protocol TEXT NOT NULL,"
+    " mechanism TEXT NOT NULL, app_password BIGINT NOT NULL, first BIGINT NOT NULL,"
+    " last BIGINT NOT NULL, count BIGINT NOT NULL,"
+    " PRIMARY KEY(account, network, protocol, mechanism, app_password)) WITHOUT ROWID;"
+    "CREATE INDEX login_last ON login(last);",
+
+    /* 12: asked: 1: an administrator wants an attempt at once; 2: the worker was told so.
+     * code: of the server's reply; 0: none. */
+    "ALTER TABLE destination ADD COLUMN asked INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE destination ADD COLUMN code INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE OR REPLACE suppression SET address = LOWER(address);",
 };
 
 static const char *const trace_steps[] = {

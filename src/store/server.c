@@ -11,14 +11,19 @@
 #include "base/clock.h"
 #include "base/ip.h"
 #include "base/log.h"
+#include "store/answer_cache.h"
 #include "store/auth_desk.h"
 #include "store/gate.h"
-#include "store/recipient_cache.h"
+#include "store/login_book.h"
 #include "store/session_count.h"
 #include "store/spools.h"
 #include "store/verbs.h"
 
-enum { CONNS_MAX = 256, FAILED_REPLY_BYTES = 1024 };
+enum {
+    CONNS_MAX = 256,
+    FAILED_REPLY_BYTES = 1024,
+    SESSIONS_REPLY_MAX_BYTES = 1024 * 1024, /* LOGIN_BOOK_LIST_MAX of them */
+};
 
 struct store_conn {
     struct list link;
@@ -47,8 +52,9 @@ struct store_server {
     size_t conn_count;
     struct session_count *sessions;
     struct gate gate;
-    struct recipient_cache recipients;
+    struct answer_cache recipients, senders; /* of recipient.check, sender.check */
     struct auth_desk auth;
+    struct login_book logins;
     struct loop_watch done_watch;
     struct loop_watch listen_watch;
     struct pending_reload reload;
@@ -99,6 +105,18 @@ static int drop_spool(struct store_conn *conn, const struct rpc_frame *frame)
     return 0;
 }
 
+/* A request of the store's own. */
+static void run_housekeeping(struct store_server *s, enum store_verb verb, struct str args)
+{
+    struct executor *executor = s->config.store->executor;
+    struct job *job = job_new(verb_find(verb), args);
+
+    if (executor == NULL || executor_submit(executor, job) < 0)
+        job_free(job);
+    else if (verb == STORE_MAINTAIN)
+        s->is_maintaining = true;
+}
+
 /* --- sessions --- */
 
 static void publish_sessions(struct store_server *s)
@@ -122,6 +140,54 @@ static int open_session(struct store_conn *conn, const struct rpc_frame *frame)
 
     publish_sessions(conn->server);
     reply(conn, frame->call_id, 0, str_from_mem(&byte, 1));
+    return 0;
+}
+
+/* What the book of logins has gathered becomes rows. */
+static void write_logins(struct store_server *s)
+{
+    struct buf entries;
+
+    buf_init(&entries, LOGIN_BOOK_ROWS_MAX_BYTES);
+    login_book_take(&s->logins, &entries);
+    if (entries.len > 0 && buf_status(&entries) == 0)
+        run_housekeeping(s, STORE_LOGIN_NOTE, buf_str(&entries));
+    buf_done(&entries);
+}
+
+static int hear_login(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    struct cursor c = cursor_from(frame->payload);
+    struct store_server *s = conn->server;
+    struct auth_session session;
+
+    if (auth_next_session(&c, &session) <= 0 || cursor_finish(&c) < 0)
+        return -EBADMSG;
+    login_book_add(&s->logins, conn, &session);
+    if (login_book_is_full(&s->logins))
+        write_logins(s);
+    return 0;
+}
+
+static int hear_logout(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    struct cursor c = cursor_from(frame->payload);
+
+    login_book_end(&conn->server->logins, conn, cursor_u64(&c));
+    return cursor_finish(&c);
+}
+
+static int list_sessions(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    CLEANUP(buf_done) struct buf sessions;
+    struct cursor c = cursor_from(frame->payload);
+
+    buf_init(&sessions, SESSIONS_REPLY_MAX_BYTES);
+    uint64_t account = cursor_u64(&c);
+    if (cursor_finish(&c) < 0)
+        return -EBADMSG;
+    login_book_list(&conn->server->logins, account, &sessions);
+    reply(conn, frame->call_id, buf_status(&sessions), buf_str(&sessions));
     return 0;
 }
 
@@ -199,6 +265,12 @@ static int serve_own(struct store_conn *conn, const struct rpc_frame *frame)
         session_count_close(conn->server->sessions, conn, frame->payload);
         publish_sessions(conn->server);
         return 0;
+    case STORE_SESSION_LOGIN:
+        return hear_login(conn, frame);
+    case STORE_SESSION_LOGOUT:
+        return hear_logout(conn, frame);
+    case STORE_SESSION_LIST:
+        return list_sessions(conn, frame);
     case STORE_QUEUE_WAIT:
         return wait_for_queue(conn, frame);
     case STORE_SPOOL_OPEN:
@@ -229,9 +301,11 @@ static struct str find_answer(struct store_server *s, const struct rpc_frame *fr
 {
     if (frame->code == STORE_AUTH_PASSWORD)
         return auth_desk_answer(&s->auth, frame->payload);
+    if (frame->code == STORE_SENDER_CHECK)
+        return answer_cache_get(&s->senders, frame->payload);
     if (frame->code != STORE_RECIPIENT_CHECK || store_check_room(s->config.store) < 0)
         return STR_NONE;
-    return recipient_cache_get(&s->recipients, frame->payload);
+    return answer_cache_get(&s->recipients, frame->payload);
 }
 
 static bool answer_from_memory(struct store_conn *conn, const struct rpc_frame *frame)
@@ -259,17 +333,22 @@ static bool stop_login(struct store_conn *conn, const struct rpc_frame *frame)
     return true;
 }
 
-/* Keeps what a finished job tells about recipients. */
+/* Keeps what a finished job tells about recipients and senders. */
 static void note_directory(struct store_server *s, const struct job *job)
 {
     if (job->status < 0)
         return;
     if (job->verb->changes_directory || job->changes_suppression)
-        recipient_cache_forget(&s->recipients);
+        answer_cache_forget(&s->recipients);
+    if (job->verb->changes_directory || job->login_account != 0)
+        answer_cache_forget(&s->senders);
+    if (job->verb == verb_find(STORE_SENDER_CHECK) && job->is_lasting)
+        answer_cache_put(&s->senders, str_from_mem(job->payload, job->payload_bytes),
+                         buf_str(&job->reply), job->generation);
     bool is_lasting = job->reply.len > 0 && job->reply.ptr[0] != RECIPIENT_SUPPRESSED;
     if (job->verb == verb_find(STORE_RECIPIENT_CHECK) && is_lasting)
-        recipient_cache_put(&s->recipients, str_from_mem(job->payload, job->payload_bytes),
-                            buf_str(&job->reply), job->generation);
+        answer_cache_put(&s->recipients, str_from_mem(job->payload, job->payload_bytes),
+                         buf_str(&job->reply), job->generation);
 }
 
 /* Of what the answer may be kept for. */
@@ -277,6 +356,8 @@ static uint64_t current_generation(const struct store_server *s, uint16_t code)
 {
     if (code == STORE_QUEUE_OPEN)
         return s->queue_generation;
+    if (code == STORE_SENDER_CHECK)
+        return s->senders.generation;
     bool is_login = code == STORE_AUTH_PASSWORD || code == STORE_AUTH_OUTSIDE;
     return is_login ? s->auth.generation : s->recipients.generation;
 }
@@ -292,6 +373,24 @@ static bool stop_message(struct store_conn *conn, struct rpc_frame *frame)
         return false;
     reply(conn, frame->call_id, 0, buf_str(&answer));
     return true;
+}
+
+static void note_login(struct store_server *s, const struct job *job)
+{
+    static const enum store_verb guesses[] = {STORE_AUTH_PASSWORD, STORE_AUTH_SCRAM,
+                                              STORE_AUTH_CRAM};
+    struct str request = str_from_mem(job->payload, job->payload_bytes);
+
+    for (size_t i = 0; job->status < 0 && i < ARRAY_LEN(guesses); i++) {
+        if (job->verb == verb_find(guesses[i]))
+            gate_note_unjudged(&s->gate, guesses[i], request);
+    }
+    if (job->status < 0)
+        return;
+    if (job->verb == verb_find(STORE_AUTH_PASSWORD))
+        gate_note_password(&s->gate, request, buf_str(&job->reply));
+    if (job->verb == verb_find(STORE_AUTH_OUTSIDE))
+        gate_note_outside(&s->gate, request, buf_str(&job->reply));
 }
 
 static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
@@ -311,6 +410,10 @@ static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
         return 0;
     if (frame->code == STORE_QUEUE_BEGIN)
         hear_predecessors(conn);
+    if (frame->code == STORE_TRACE_QUERY)
+        watch_write(&conn->server->gate.watch, true);
+    if (frame->code == STORE_ACCOUNT_SESSIONS)
+        write_logins(conn->server);
     char *memory = rpc_frame_keep(frame);
     struct job *job = job_new_with(verb, memory, frame->payload);
     job->generation = current_generation(conn->server, frame->code);
@@ -326,6 +429,7 @@ static int on_frame(struct rpc_channel *channel, struct rpc_frame *frame)
     conn->jobs++;
     if (executor_submit(conn->server->config.store->executor, job) < 0) {
         job->status = job_fail(job, -EBUSY, "too many requests wait");
+        note_login(conn->server, job);
         conn->jobs--;
         if (job->on_done != NULL)
             job->on_done(conn->server->config.store, job);
@@ -352,6 +456,7 @@ static void on_close(struct rpc_channel *channel)
     struct store_server *s = conn->server;
 
     session_count_drop_owner(s->sessions, conn);
+    login_book_drop_owner(&s->logins, conn);
     publish_sessions(s);
     store_end_backup(s->config.store, conn);
     if (s->reload.conn == conn)
@@ -367,17 +472,6 @@ static void note_queue(struct store_server *s, const struct job *job)
     store_count_queue(s->config.store, job);
     if (job->status >= 0 && job->wakes_queue)
         wake_queue(s);
-}
-
-static void run_housekeeping(struct store_server *s, enum store_verb verb, struct str args)
-{
-    struct executor *executor = s->config.store->executor;
-    struct job *job = job_new(verb_find(verb), args);
-
-    if (executor == NULL || executor_submit(executor, job) < 0)
-        job_free(job);
-    else if (verb == STORE_MAINTAIN)
-        s->is_maintaining = true;
 }
 
 /* From the first recipient on, or from the one where the last step ended. */
@@ -412,25 +506,30 @@ static void finish_maintenance(struct store_server *s, const struct job *job)
     struct cursor c = cursor_from(buf_str(&job->reply));
     bool was_step = job->verb == verb_find(STORE_MAINTAIN);
 
-    if (job->verb == verb_find(STORE_QUEUE_REROUTE)) {
-        finish_reroute(s, job);
-        return;
-    }
-    if (job->verb == verb_find(STORE_AUTH_RENEW) || job->verb == verb_find(STORE_AUTH_USED))
-        return; /* else the next login does it */
-    s->is_maintaining = false;
-    if (job->status < 0) {
+    if (was_step)
+        s->is_maintaining = false;
+    if (job->status < 0)
         LOG(LOG_ERROR, "store.maintenance-failed", LOG_C("step", job->verb->name),
             LOG_ERR(job->status), LOG_C("hint", "old letters and dead bytes stay; check the disk"));
-        return;
-    }
-    if (!was_step)
+    if (job->status < 0 || !was_step)
         return;
     bool has_more = cursor_u8(&c) != 0;
     if (cursor_left(&c) > 0)
         run_housekeeping(s, STORE_DROP_FILES, cursor_rest(&c));
     if (has_more)
         run_housekeeping(s, STORE_MAINTAIN, STR(""));
+}
+
+/* What the store has asked of itself. */
+static void finish_own(struct store_server *s, const struct job *job)
+{
+    if (job->verb == verb_find(STORE_QUEUE_REROUTE))
+        finish_reroute(s, job);
+    else if (job->verb == verb_find(STORE_MAINTAIN) || job->verb == verb_find(STORE_DROP_FILES))
+        finish_maintenance(s, job);
+    else if (job->status < 0)
+        /* Of a login: the next one does it. */
+        LOG(LOG_WARNING, "store.not-noted", LOG_C("what", job->verb->name), LOG_ERR(job->status));
 }
 
 /* What the disk does to single requests (spool files, reading) is said at most once a second. */
@@ -446,18 +545,6 @@ static void log_disk_failure(struct store_server *s, const struct job *job)
         LOG_C("hint", e == -ENOSPC
                           ? "too little room on the disk: make some; mail waits at its senders"
                           : "the disk reports errors: check it; mail waits at its senders"));
-}
-
-static void note_login(struct store_server *s, const struct job *job)
-{
-    struct str request = str_from_mem(job->payload, job->payload_bytes);
-
-    if (job->status < 0)
-        return;
-    if (job->verb == verb_find(STORE_AUTH_PASSWORD))
-        gate_note_password(&s->gate, request, buf_str(&job->reply));
-    if (job->verb == verb_find(STORE_AUTH_OUTSIDE))
-        gate_note_outside(&s->gate, request, buf_str(&job->reply));
 }
 
 static void finish_job(struct store_server *s, struct job *job)
@@ -487,7 +574,7 @@ static void finish_job(struct store_server *s, struct job *job)
         conn->jobs--;
         free_conn(conn);
     } else if (!is_gates) {
-        finish_maintenance(s, job);
+        finish_own(s, job);
     }
     job_free(job);
 }
@@ -506,6 +593,8 @@ static void on_done_ready(struct loop_watch *w, unsigned ready)
 
 void store_server_maintain(struct store_server *s)
 {
+    watch_write(&s->gate.watch, false);
+    write_logins(s);
     if (!s->is_maintaining)
         run_housekeeping(s, STORE_MAINTAIN, STR(""));
     if (s->must_reroute)
@@ -524,14 +613,23 @@ static void run_for_gate(void *arg, enum store_verb verb, struct str args)
     run_housekeeping(arg, verb, args);
 }
 
+static void record_for_gate(void *arg, struct str events)
+{
+    const struct store_server *s = arg;
+
+    trace_db_record(s->config.store->trace, events);
+}
+
 int store_server_new(const struct store_server_config *config, struct store_server **out)
 {
     struct store_server *s = xcalloc(1, sizeof(*s));
 
     s->config = *config;
     list_init(&s->conns);
-    recipient_cache_init(&s->recipients);
+    answer_cache_init(&s->recipients);
+    answer_cache_init(&s->senders);
     auth_desk_init(&s->auth, config->store);
+    login_book_init(&s->logins);
     ASSERT(getrandom(&s->next_spool, sizeof(s->next_spool), 0) == sizeof(s->next_spool));
     s->next_spool >>= 1; /* far from 0, which means none */
     s->sessions = session_count_new(config->max_sessions, config->max_sessions_per_address);
@@ -542,10 +640,12 @@ int store_server_new(const struct store_server_config *config, struct store_serv
     if (r < 0) {
         session_count_free(s->sessions);
         auth_desk_done(&s->auth);
+        login_book_done(&s->logins);
         free(s);
         return r;
     }
-    gate_init(&s->gate, config->store->settings, run_for_gate, s);
+    struct watch_hooks hooks = {.run = run_for_gate, .record = record_for_gate, .arg = s};
+    gate_init(&s->gate, config->store->settings, &hooks);
     *out = s;
     return 0;
 }
@@ -569,6 +669,7 @@ void store_server_free(struct store_server *s)
         return;
     list_init(&done);
     hear_all(s);
+    write_logins(s);
     store_stop(s->config.store, &done);
     while ((link = list_pop(&done)) != NULL)
         finish_job(s, CONTAINER_OF(link, struct job, link));
@@ -588,8 +689,10 @@ void store_server_free(struct store_server *s)
         close(s->listen_watch.fd);
     }
     session_count_free(s->sessions);
+    login_book_done(&s->logins);
     gate_done(&s->gate);
-    recipient_cache_done(&s->recipients);
+    answer_cache_done(&s->recipients);
+    answer_cache_done(&s->senders);
     auth_desk_done(&s->auth);
     free(s);
 }
@@ -640,9 +743,10 @@ void store_server_set_limits(struct store_server *s, unsigned max_sessions,
                              unsigned max_sessions_per_address)
 {
     session_count_set_limits(s->sessions, max_sessions, max_sessions_per_address);
-    guard_configure(s->gate.guard, s->config.store->settings);
+    gate_configure(&s->gate, s->config.store->settings);
     /* The separators between user and detail may have changed. */
-    recipient_cache_forget(&s->recipients);
+    answer_cache_forget(&s->recipients);
+    answer_cache_forget(&s->senders);
 }
 
 void store_server_reload_done(struct store_server *s, uint64_t token, int status, struct str text)

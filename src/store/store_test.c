@@ -513,6 +513,65 @@ static void a_failing_request_does_not_harm_the_others_of_its_group(void **state
     assert_int_equal(get_int("SELECT messages FROM mailbox"), JOBS / 2);
 }
 
+static int64_t count_found(struct trace_db *trace, const char *address)
+{
+    struct trace_query query = {.address = str_from_c(address), .max_rows = 100};
+    struct trace_event e;
+    struct buf found;
+    int64_t count = 0;
+
+    buf_init(&found, 1 << 20);
+    assert_int_equal(trace_db_find(trace, &query, &found), 0);
+    struct cursor c = cursor_from(buf_str(&found));
+    while (trace_next_event(&c, &e) > 0)
+        count++;
+    buf_done(&found);
+    return count;
+}
+
+static int64_t count_index(const char *path)
+{
+    struct db *db;
+    int64_t value = -1;
+
+    assert_int_equal(db_open(path, DB_READER, false, &db), 0);
+    assert_int_equal(db_get_int(db, &value, "SELECT COUNT(*) FROM trace_address"), 1);
+    db_close(db);
+    return value;
+}
+
+static void a_refusal_is_found_by_its_sender_and_login_until_it_is_old(void **state)
+{
+    char path[128];
+    struct trace_db *trace;
+    struct buf text, event;
+
+    (void)state;
+    (void)snprintf(path, sizeof(path), "%s/parties.db", dir);
+    buf_init(&text, 1000);
+    buf_init(&event, 1000);
+    assert_int_equal(trace_db_open(path, &trace, &text), 0);
+    trace_put_event(&event, &(struct trace_event){.ref = id_make(&ids),
+                                                  .time_ms = clock_real_ms(),
+                                                  .event = STR("refused"),
+                                                  .address = STR("jiro@example.net")});
+    trace_put_detail(&event, 0, "sender", STR("Boss@Example.JP"));
+    trace_put_detail(&event, 0, "login", STR("taro@example.jp"));
+    trace_put_detail(&event, 0, "helo", STR("nobody@example.jp"));
+    trace_db_record(trace, buf_str(&event));
+    assert_int_equal(count_found(trace, "jiro@example.net"), 1);
+    assert_int_equal(count_found(trace, "Boss@example.jp"), 1);
+    assert_int_equal(count_found(trace, "taro@example.jp"), 1);
+    assert_int_equal(count_found(trace, "nobody@example.jp"), 0);
+    assert_int_equal(count_index(path), 3);
+    trace_db_expire(trace, clock_real_ms() + 3600000);
+    for (int64_t until_ms = clock_mono_ms() + 10000; count_index(path) > 0;)
+        assert_true(clock_mono_ms() < until_ms);
+    trace_db_close(trace);
+    buf_done(&event);
+    buf_done(&text);
+}
+
 static void the_trace_tells_what_became_of_a_message(void **state)
 {
     (void)state;
@@ -657,6 +716,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(bodies_without_rows_are_kept_aside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(forgotten_bytes_cannot_be_undeleted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ids_far_from_now_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_refusal_is_found_by_its_sender_and_login_until_it_is_old,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_trace_tells_what_became_of_a_message, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused_untouched, set_up, tear_down),

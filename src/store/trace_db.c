@@ -10,12 +10,14 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "store/directory.h"
 #include "store/schema.h"
 
 enum {
     EXPIRE_ROWS_AT_ONCE = 5000,
     TRACE_MAX_PAGES = 1 << 19, /* of 4 KiB: 2 GiB */
     SIZE_CHECK_BATCHES = 64,
+    PARTY_ARENA_BYTES = 32 * 1024,
 };
 
 struct trace_db {
@@ -33,18 +35,62 @@ struct trace_db {
     bool is_stopping;
 };
 
+static int index_address(struct trace_db *t, struct str address, uint64_t ref)
+{
+    int64_t r = db_run(
+        t->db, "INSERT INTO trace_address(address, ref) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
+        DB_TEXT(address), DB_INT(ref));
+
+    return r < 0 ? (int)r : 0;
+}
+
+/* The address of a detail, the way the trace is asked for it. */
+static struct str normalise(struct str text, struct arena *arena)
+{
+    struct str key, printed, domain;
+    const char *why;
+
+    return directory_key(arena, text, &key, &printed, &domain, &why) == 0 ? printed : text;
+}
+
+/* What was refused is also found by who sent it, and by who had logged in: `each` is called for
+ * both of them. */
+static int for_each_party(struct trace_db *t, uint64_t ref, struct str details,
+                          int (*each)(struct trace_db *t, struct str address, uint64_t ref))
+{
+    CLEANUP(arena_done) struct arena arena;
+    struct cursor c = cursor_from(details);
+    struct str key, value;
+    int r = 0;
+
+    arena_init(&arena, PARTY_ARENA_BYTES);
+    while (r == 0 && trace_next_detail(&c, &key, &value) > 0) {
+        if (value.len > 0 && (str_eq(key, STR("sender")) || str_eq(key, STR("login"))))
+            r = each(t, normalise(value, &arena), ref);
+    }
+    return r;
+}
+
+static bool has_parties(struct str event)
+{
+    return str_eq(event, STR("refused")) || str_eq(event, STR("lost"));
+}
+
 static int insert_event(struct trace_db *t, const struct trace_event *e)
 {
+    /* One that grows has a row of its own, which is written again. */
+    int64_t seq = trace_is_gathered(e->event) ? 0 : t->next_seq;
     int64_t r = db_run(t->db,
                        "INSERT INTO trace(ref, seq, session, time, event, address, detail)"
-                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
-                       DB_INT(e->ref), DB_INT(t->next_seq), DB_INT(e->session), DB_INT(e->time_ms),
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+                       " ON CONFLICT(ref, seq) DO UPDATE SET detail = ?7 WHERE trace.seq = 0",
+                       DB_INT(e->ref), DB_INT(seq), DB_INT(e->session), DB_INT(e->time_ms),
                        DB_TEXT(e->event), DB_TEXT(e->address), DB_BLOB(e->details));
     t->next_seq++;
     if (r >= 0 && e->address.len > 0)
-        r = db_run(t->db,
-                   "INSERT INTO trace_address(address, ref) VALUES(?1, ?2) ON CONFLICT DO NOTHING",
-                   DB_TEXT(e->address), DB_INT(e->ref));
+        r = index_address(t, e->address, e->ref);
+    if (r >= 0 && has_parties(e->event))
+        r = for_each_party(t, e->ref, e->details, index_address);
     return r < 0 ? (int)r : 0;
 }
 
@@ -66,15 +112,44 @@ static void record_batch(struct trace_db *t, struct str events)
     db_checkpoint_if_due(t->db);
 }
 
+static int forget_address(struct trace_db *t, struct str address, uint64_t ref)
+{
+    int64_t r = db_run(t->db, "DELETE FROM trace_address WHERE address = ?1 AND ref = ?2",
+                       DB_TEXT(address), DB_INT(ref));
+
+    return r < 0 ? (int)r : 0;
+}
+
+/* Of the rows that are deleted next. 0 or negative errno. */
+static int forget_parties(struct trace_db *t, int64_t limit)
+{
+    struct db_stmt *stmt = db_query(
+        t->db, "SELECT ref, event, detail FROM trace WHERE ref < ?1 ORDER BY ref, seq LIMIT ?2",
+        DB_INT(limit), DB_INT(EXPIRE_ROWS_AT_ONCE));
+    int r;
+
+    while ((r = db_step(stmt)) > 0) {
+        if (has_parties(db_column_text(stmt, 1)))
+            r = for_each_party(t, (uint64_t)db_column_int(stmt, 0), db_column_blob(stmt, 2),
+                               forget_address);
+        if (r < 0)
+            break;
+    }
+    db_reset(stmt);
+    return r;
+}
+
 /* Deletes up to EXPIRE_ROWS_AT_ONCE rows older than `limit`, with what finds them by address.
  * Whether there may be more, or negative errno. */
 static int delete_rows(struct trace_db *t, int64_t limit)
 {
-    int64_t rows =
-        db_run(t->db,
-               "DELETE FROM trace_address WHERE (address, ref) IN (SELECT address, ref FROM"
-               " trace WHERE ref < ?1 ORDER BY ref, seq LIMIT ?2)",
-               DB_INT(limit), DB_INT(EXPIRE_ROWS_AT_ONCE));
+    int64_t rows = forget_parties(t, limit);
+
+    if (rows >= 0)
+        rows = db_run(t->db,
+                      "DELETE FROM trace_address WHERE (address, ref) IN (SELECT address, ref FROM"
+                      " trace WHERE ref < ?1 ORDER BY ref, seq LIMIT ?2)",
+                      DB_INT(limit), DB_INT(EXPIRE_ROWS_AT_ONCE));
     if (rows >= 0)
         rows = db_run(t->db,
                       "DELETE FROM trace WHERE (ref, seq) IN (SELECT ref, seq FROM trace WHERE"

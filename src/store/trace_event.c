@@ -44,6 +44,23 @@ void trace_put_number(struct buf *out, size_t event_at, const char *key, int64_t
     trace_put_detail(out, event_at, key, str_from_c(text));
 }
 
+bool trace_is_gathered(struct str event)
+{
+    static const char *const names[] = {"login-failed", "login-guessed", "login-slowed",
+                                        "over-limit", "banned-more"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq_c(event, names[i]))
+            return true;
+    }
+    return false;
+}
+
+bool trace_is_incident(struct str event)
+{
+    return trace_is_gathered(event) || str_eq_c(event, "banned");
+}
+
 int trace_next_event(struct cursor *c, struct trace_event *out)
 {
     if (cursor_left(c) == 0 && cursor_status(c) == 0)

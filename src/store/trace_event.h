@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -28,6 +29,12 @@ void trace_put_event(struct buf *out, const struct trace_event *event);
  * Long values are cut. */
 void trace_put_detail(struct buf *out, size_t event_at, const char *key, struct str value);
 void trace_put_number(struct buf *out, size_t event_at, const char *key, int64_t value);
+
+/* Whether the event is about logins or limits, and no message's or session's. */
+bool trace_is_incident(struct str event);
+/* Whether it is one of them that grows (incident.h): alone under its ref, and the next one of the
+ * same ref replaces it. */
+bool trace_is_gathered(struct str event);
 
 /* Reads the next event. 1; 0 at the end; -EBADMSG. */
 MUST_CHECK int trace_next_event(struct cursor *c, struct trace_event *out);

@@ -35,13 +35,83 @@ static uint64_t recipient_hash(const struct deliver_recipient *r)
     return hash >> 1;
 }
 
-static int read_today(struct job *job, uint64_t account, struct usage *out)
+int64_t usage_day_end_ms(int64_t now_ms)
+{
+    return (day_of(now_ms) + 1) * (int64_t)DAY_MS;
+}
+
+/* --- limits --- */
+
+const char *usage_limit_setting(enum usage_limit which)
+{
+    static const char *const names[USAGE_LIMIT_END] = {
+        [USAGE_MESSAGES] = "submission.messages_per_minute",
+        [USAGE_RECIPIENTS] = "submission.recipients_per_day",
+        [USAGE_NEW_RECIPIENTS] = "submission.new_recipients_per_day",
+    };
+
+    return names[which];
+}
+
+int64_t usage_limit_of(const struct usage_limits *limits, enum usage_limit which)
+{
+    int64_t own = limits->own[which];
+
+    return own != USAGE_AS_SET ? own : limits->of_all[which];
+}
+
+int usage_read_limits(const struct store *store, struct job *job, uint64_t account,
+                      struct usage_limits *out)
+{
+    const struct settings *s = store->settings;
+    struct db_stmt *stmt = db_query(
+        job->db, "SELECT messages, recipients, fresh FROM account_limit WHERE account = ?1",
+        DB_INT(account));
+    int r = db_step(stmt);
+
+    *out = (struct usage_limits){
+        .of_all = {[USAGE_MESSAGES] = s->submission_messages_per_minute,
+                   [USAGE_RECIPIENTS] = s->submission_recipients_per_day,
+                   [USAGE_NEW_RECIPIENTS] = s->submission_new_recipients_per_day}};
+    for (int i = 0; i < USAGE_LIMIT_END; i++)
+        out->own[i] = r > 0 ? db_column_int(stmt, i) : USAGE_AS_SET;
+    db_reset(stmt);
+    return MIN(r, 0);
+}
+
+/* Refuses the message by this limit. */
+static int refuse(struct job *job, const struct deliver_request *q,
+                  const struct usage_limits *limits, enum usage_limit which)
+{
+    static const int errors[USAGE_LIMIT_END] = {
+        [USAGE_MESSAGES] = -EAGAIN, [USAGE_RECIPIENTS] = -EDQUOT, [USAGE_NEW_RECIPIENTS] = -EUSERS};
+    static const char *const texts[USAGE_LIMIT_END] = {
+        [USAGE_MESSAGES] = "messages a minute",
+        [USAGE_RECIPIENTS] = "recipients a day",
+        [USAGE_NEW_RECIPIENTS] = "recipients a day to whom it never wrote before",
+    };
+    bool is_own = limits->own[which] != USAGE_AS_SET;
+
+    job->over = (struct job_over){.is_over = true,
+                                  .which = (uint8_t)which,
+                                  .limit = usage_limit_of(limits, which),
+                                  .account = q->account,
+                                  .login = q->login};
+    return job_fail(job, errors[which], "at most %lld %s (%s)",
+                    (long long)usage_limit_of(limits, which), texts[which],
+                    is_own ? "set for the account" : usage_limit_setting(which));
+}
+
+/* --- what was done --- */
+
+int usage_read_today(struct job *job, uint64_t account, struct usage *out)
 {
     struct db_stmt *stmt =
         db_query(job->db, "SELECT recipients, fresh FROM usage WHERE account = ?1 AND day = ?2",
                  DB_INT(account), DB_INT(day_of(job->now_ms)));
     int r = db_step(stmt);
 
+    *out = (struct usage){.recipients = 0};
     if (r > 0) {
         out->recipients = db_column_int(stmt, 0);
         out->fresh = db_column_int(stmt, 1);
@@ -70,44 +140,45 @@ static int find_new(struct job *job, const struct deliver_request *q, struct usa
     return MIN(r, 0);
 }
 
-static int judge(struct store *store, struct job *job, const struct usage *u)
+static bool is_above(int64_t value, const struct usage_limits *limits, enum usage_limit which)
 {
-    const struct settings *s = store->settings;
+    int64_t limit = usage_limit_of(limits, which);
 
-    if (s->submission_recipients_per_day > 0 && u->recipients > s->submission_recipients_per_day)
-        return job_fail(job, -EDQUOT, "at most %d recipients a day (submission.recipients_per_day)",
-                        s->submission_recipients_per_day);
-    if (s->submission_new_recipients_per_day > 0 && u->new_count > 0 &&
-        u->fresh > s->submission_new_recipients_per_day)
-        return job_fail(job, -EUSERS,
-                        "at most %d recipients a day to whom it never wrote before "
-                        "(submission.new_recipients_per_day)",
-                        s->submission_new_recipients_per_day);
+    return limit > 0 && value > limit;
+}
+
+static int judge(struct job *job, const struct deliver_request *q, const struct usage *u,
+                 const struct usage_limits *limits)
+{
+    if (is_above(u->recipients, limits, USAGE_RECIPIENTS))
+        return refuse(job, q, limits, USAGE_RECIPIENTS);
+    if (u->new_count > 0 && is_above(u->fresh, limits, USAGE_NEW_RECIPIENTS))
+        return refuse(job, q, limits, USAGE_NEW_RECIPIENTS);
     return 0;
 }
 
 int usage_check(struct store *store, struct job *job, const struct deliver_request *q,
                 struct usage *out)
 {
-    const struct settings *s = store->settings;
-    struct brake_rule rule = brake_rule_of((unsigned)s->submission_messages_per_minute, MINUTE_MS);
+    struct usage_limits limits = {.own = {0}};
 
-    *out = (struct usage){.recipients = 0};
-    int r = read_today(job, q->account, out);
+    int r = usage_read_today(job, q->account, out);
     if (r == 0)
         r = find_new(job, q, out);
+    if (r == 0)
+        r = usage_read_limits(store, job, q->account, &limits);
     if (r < 0)
         return r;
     out->recipients += (int64_t)q->recipient_count;
     out->fresh += (int64_t)out->new_count;
-    r = judge(store, job, out);
+    r = judge(job, q, out, &limits);
     if (r < 0)
         return r;
+    struct brake_rule rule =
+        brake_rule_of((unsigned)usage_limit_of(&limits, USAGE_MESSAGES), MINUTE_MS);
     if (!brake_take(&store->sending, str_from_mem(&q->account, sizeof(q->account)), &rule, 1,
                     job->now_ms, NULL))
-        return job_fail(job, -EAGAIN,
-                        "at most %d messages a minute (submission.messages_per_minute)",
-                        s->submission_messages_per_minute);
+        return refuse(job, q, &limits, USAGE_MESSAGES);
     return 0;
 }
 
@@ -135,5 +206,18 @@ int usage_forget(struct job *job)
     if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM correspondent WHERE last < ?1",
                       DB_INT(day_of(job->now_ms - CORRESPONDENT_MS)));
+    return rows < 0 ? (int)rows : 0;
+}
+
+int usage_forget_account(struct db *db, int64_t account)
+{
+    int64_t rows = db_run(db, "DELETE FROM usage WHERE account = ?1", DB_INT(account));
+
+    if (rows >= 0)
+        rows = db_run(db, "DELETE FROM correspondent WHERE account = ?1", DB_INT(account));
+    if (rows >= 0)
+        rows = db_run(db, "DELETE FROM account_limit WHERE account = ?1", DB_INT(account));
+    if (rows >= 0)
+        rows = db_run(db, "DELETE FROM alarm WHERE account = ?1", DB_INT(account));
     return rows < 0 ? (int)rows : 0;
 }

@@ -4,6 +4,7 @@
 #include "store/credential.h"
 #include "store/password.h"
 #include "store/store.h"
+#include "store/usage.h"
 #include "store/verbs.h"
 
 enum { LIST_PAGE_ROWS = 400 }; /* of at most 1100 bytes or so each: fits into a reply */
@@ -91,7 +92,9 @@ int verb_account_password(struct store *store, struct job *job)
 
     (void)store;
     int r = verb_find_account(job, cursor_lp(&c), &account);
-    return r < 0 ? r : password_write(job->db, account, job->extra);
+    if (r == 0)
+        r = password_write(job->db, account, job->extra);
+    return r < 0 ? r : credential_end_logins(job->db, account);
 }
 
 /* account.enable: lp address, u8 whether -> (nothing). A disabled account still gets mail. */
@@ -267,6 +270,8 @@ int verb_account_remove(struct store *store, struct job *job)
     if (r < 0)
         return r;
     r = credential_forget(job->db, account);
+    if (r == 0)
+        r = usage_forget_account(job->db, account);
     if (r < 0)
         return r;
     int64_t rows = db_run(job->db,
@@ -275,10 +280,6 @@ int verb_account_remove(struct store *store, struct job *job)
                           DB_INT(account));
     if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM mailbox WHERE account = ?1", DB_INT(account));
-    if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM usage WHERE account = ?1", DB_INT(account));
-    if (rows >= 0)
-        rows = db_run(job->db, "DELETE FROM correspondent WHERE account = ?1", DB_INT(account));
     if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM account WHERE id = ?1", DB_INT(account));
     return rows < 0 ? (int)rows : 0;

@@ -101,6 +101,7 @@ int verb_status(struct store *store, struct job *job)
         return r;
     executor_get_stats(store->executor, &stats);
     put_pair(&job->reply, "free_bytes", store->free_bytes);
+    put_pair(&job->reply, "lacks_room", store_check_room(store) < 0);
     put_pair(&job->reply, "sessions", store->session_total);
     put_pair(&job->reply, "logins", store->logins);
     put_pair(&job->reply, "failed_logins", store->failed_logins);

@@ -36,16 +36,22 @@ int verb_ban_list(struct store *store, struct job *job)
     return r;
 }
 
-static int check_room(struct job *job, struct str network)
+/* Where there is no more room, the one of those that failed logins have brought that ends first, or
+ * ended first, goes. */
+static int make_room(struct job *job, struct str network)
 {
     int64_t count = 0, known = 0;
     int r = db_get_int(job->db, &known, "SELECT 1 FROM ban WHERE network = ?1", DB_TEXT(network));
 
     if (r == 0)
         r = db_get_int(job->db, &count, "SELECT COUNT(*) FROM ban");
-    if (r >= 0 && count >= BAN_ROWS_MAX)
+    if (r < 0 || count < BAN_ROWS_MAX)
+        return MIN(r, 0);
+    int64_t rows = db_run(job->db, "DELETE FROM ban WHERE network = (SELECT network FROM ban"
+                                   " WHERE is_for_all = 0 ORDER BY until LIMIT 1)");
+    if (rows == 0)
         return job_fail(job, -ENOSPC, "there are %d bans already; lift some", BAN_ROWS_MAX);
-    return MIN(r, 0);
+    return rows < 0 ? (int)rows : 0;
 }
 
 /* ban.add: struct ban_row; replaces one of the same network -> nothing */
@@ -57,7 +63,7 @@ int verb_ban_add(struct store *store, struct job *job)
     (void)store;
     if (ban_get_row(&c, &row) < 0 || cursor_finish(&c) < 0)
         return -EBADMSG;
-    int r = check_room(job, row.network);
+    int r = make_room(job, row.network);
     if (r < 0)
         return r;
     int64_t rows = db_run(

@@ -5,6 +5,7 @@
 #include "store/credential.h"
 #include "store/directory.h"
 #include "store/store.h"
+#include "store/usage.h"
 #include "store/verbs.h"
 
 enum { LIST_PAGE_ROWS = 400 }; /* of at most 1100 bytes or so each: fits into a reply */
@@ -80,6 +81,18 @@ int verb_domain_add(struct store *store, struct job *job)
     return r < 0 ? r : 0;
 }
 
+/* domain.primary: -> lp name, empty when there is no domain */
+int verb_domain_primary(struct store *store, struct job *job)
+{
+    struct str name;
+    int r = credential_primary_domain(job->db, &job->arena, &name);
+
+    (void)store;
+    if (r == 0)
+        buf_put_lp(&job->reply, name);
+    return r;
+}
+
 /* Lists come in pages: each request names the last key it has seen (empty: from the start), and an
  * empty page is the end. */
 
@@ -138,6 +151,8 @@ static int remove_postmaster(struct job *job, struct str address)
     if (r <= 0)
         return r;
     r = credential_forget(job->db, account);
+    if (r == 0)
+        r = usage_forget_account(job->db, account);
     if (r < 0)
         return r;
     job->login_account = account;

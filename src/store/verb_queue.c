@@ -84,6 +84,11 @@ int verb_queue_begin(struct store *store, struct job *job)
 
 /* --- queue.open --- */
 
+/* What they are told as they are opened; see "asked" in schema.c. */
+#define OPEN_DESTINATIONS                                                                          \
+    "UPDATE destination SET state = 2, lease = lease + 1,"                                         \
+    " asked = CASE WHEN asked > 0 THEN 2 ELSE 0 END WHERE name IN"
+
 static int open_some(struct job *job, const char *sql, uint32_t max, struct queue_opened *o)
 {
     int r = 1;
@@ -95,7 +100,8 @@ static int open_some(struct job *job, const char *sql, uint32_t max, struct queu
             (struct queue_destination){.name = arena_str(&job->arena, db_column_text(stmt, 0)),
                                        .failures = (uint32_t)db_column_int(stmt, 1),
                                        .lease = (uint64_t)db_column_int(stmt, 2),
-                                       .place = db_column_int(stmt, 3)};
+                                       .place = db_column_int(stmt, 3),
+                                       .is_asked = db_column_int(stmt, 4) > 0};
     return r;
 }
 
@@ -140,19 +146,21 @@ int verb_queue_open(struct store *store, struct job *job)
     if (cursor_finish(&c) < 0)
         return -EBADMSG;
     o.destinations = arena_alloc(&job->arena, QUEUE_DESTINATIONS_MAX * sizeof(o.destinations[0]));
-    int r = open_some(job,
-                      "UPDATE destination SET state = 2, lease = lease + 1 WHERE name IN (SELECT"
-                      " name FROM destination WHERE state = 1 AND due <= ?2 ORDER BY due LIMIT ?1)"
-                      " RETURNING name, failures, lease, due",
-                      waiting, &o);
+    int r = open_some(
+        job,
+        OPEN_DESTINATIONS
+        " (SELECT name FROM destination WHERE state = 1 AND due <= ?2 ORDER BY due LIMIT ?1)"
+        " RETURNING name, failures, lease, due, asked",
+        waiting, &o);
     if (r == 0)
         r = find_places(job, &o);
     if (r == 0)
-        r = open_some(job,
-                      "UPDATE destination SET state = 2, lease = lease + 1 WHERE name IN (SELECT"
-                      " name FROM destination WHERE state = 0 AND ?2 >= 0 ORDER BY due LIMIT ?1)"
-                      " RETURNING name, failures, lease, due",
-                      ready, &o);
+        r = open_some(
+            job,
+            OPEN_DESTINATIONS
+            " (SELECT name FROM destination WHERE state = 0 AND ?2 >= 0 ORDER BY due LIMIT ?1)"
+            " RETURNING name, failures, lease, due, asked",
+            ready, &o);
     if (r == 0)
         r = find_next(job, &o);
     queue_put_opened(&job->reply, &o);
@@ -166,10 +174,10 @@ static void trace_down(struct job *job, const struct queue_closed *d, uint64_t i
 {
     struct buf *t = &job->trace;
     size_t at = t->len;
+    struct str event = d->is_untried ? STR("waits") : STR("deferred");
 
-    trace_put_event(
-        t, &(struct trace_event){
-               .ref = id, .time_ms = job->now_ms, .event = STR("deferred"), .address = address});
+    trace_put_event(t, &(struct trace_event){
+                           .ref = id, .time_ms = job->now_ms, .event = event, .address = address});
     trace_put_detail(t, at, "mx", d->host);
     trace_put_detail(t, at, "status", d->status);
     trace_put_detail(t, at, "reply", d->why);
@@ -195,9 +203,39 @@ static int forget(struct job *job, struct str name)
     return changed(db_run(job->db, "DELETE FROM destination WHERE name = ?1", DB_TEXT(name)));
 }
 
+/* Of the destination: how often it was found down, and whether an administrator has asked for it
+ * since it was opened. 1, 0, negative errno. */
+static int read_standing(struct job *job, struct str name, uint32_t *out_failures,
+                         bool *out_is_asked)
+{
+    struct db_stmt *stmt =
+        db_query(job->db, "SELECT failures, asked FROM destination WHERE name = ?1", DB_TEXT(name));
+    int r = db_step(stmt);
+
+    if (r > 0) {
+        *out_failures = (uint32_t)db_column_int(stmt, 0);
+        *out_is_asked = db_column_int(stmt, 1) == 1;
+    }
+    db_reset(stmt);
+    return r;
+}
+
+/* When it is to be tried next. */
+static int64_t next_try_ms(const struct store *store, const struct job *job,
+                           const struct queue_closed *d, uint32_t failures, bool is_asked)
+{
+    if (is_asked)
+        return job->now_ms;
+    if (d->is_untried)
+        return MAX(d->not_before_ms, job->now_ms);
+    return MAX(job->now_ms + queue_pause_ms(store->settings, failures), d->not_before_ms);
+}
+
 static int close_down(struct store *store, struct job *job, const struct queue_closed *d)
 {
-    int64_t failures = 0, n = 0;
+    int64_t n = 0;
+    uint32_t failures = 0;
+    bool is_asked = false;
     int r = db_get_int(job->db, &n,
                        "SELECT n FROM recipient WHERE destination = ?1 AND state IN (0, 1) LIMIT 1",
                        DB_TEXT(d->name));
@@ -206,19 +244,20 @@ static int close_down(struct store *store, struct job *job, const struct queue_c
     if (r == 0)
         return forget(job, d->name);
     if (r > 0)
-        r = db_get_int(job->db, &failures, "SELECT failures FROM destination WHERE name = ?1",
-                       DB_TEXT(d->name));
+        r = read_standing(job, d->name, &failures, &is_asked);
     if (r <= 0)
         return r;
-    int64_t next_ms = job->now_ms + queue_pause_ms(store->settings, (uint32_t)failures);
-    next_ms = MAX(next_ms, d->not_before_ms);
+    int64_t next_ms = next_try_ms(store, job, d, failures, is_asked);
     job->wakes_queue = true; /* the worker's sleep must end in time for it */
+    /* One that was not tried counts as down, but that is no further attempt. */
     r = changed(db_run(job->db,
-                       "UPDATE destination SET state = 1, due = ?2, failures = failures + 1,"
-                       " since = CASE WHEN failures = 0 THEN ?3 ELSE since END, last_attempt = ?3,"
-                       " status = ?4, why = ?5 WHERE name = ?1",
+                       "UPDATE destination SET state = 1, due = ?2, asked = ?6, failures = CASE"
+                       " WHEN ?7 = 0 THEN failures + 1 WHEN failures = 0 THEN 1 ELSE failures END,"
+                       " since = CASE WHEN failures = 0 THEN ?3 ELSE since END,"
+                       " last_attempt = CASE WHEN ?7 = 0 THEN ?3 ELSE last_attempt END,"
+                       " status = ?4, why = ?5, code = ?8 WHERE name = ?1",
                        DB_TEXT(d->name), DB_INT(next_ms), DB_INT(job->now_ms), DB_TEXT(d->status),
-                       DB_TEXT(d->why)));
+                       DB_TEXT(d->why), DB_INT(is_asked), DB_INT(d->is_untried), DB_INT(d->code)));
     return r < 0 ? r : trace_waiting(job, d, next_ms);
 }
 
@@ -250,11 +289,12 @@ static int close_up(struct job *job, const struct queue_closed *d)
         state = QUEUE_DESTINATION_WAITING;
     }
     job->wakes_queue = true;
-    return changed(db_run(job->db,
-                          "UPDATE destination SET state = ?2, due = ?3, failures = 0, since = 0,"
-                          " last_attempt = ?4, status = ?5, why = ?6 WHERE name = ?1",
-                          DB_TEXT(d->name), DB_INT(state), DB_INT(due), DB_INT(job->now_ms),
-                          DB_TEXT(d->status), DB_TEXT(d->why)));
+    return changed(
+        db_run(job->db,
+               "UPDATE destination SET state = ?2, due = ?3, failures = 0, since = 0,"
+               " asked = 0, last_attempt = ?4, status = ?5, why = ?6, code = 0 WHERE name = ?1",
+               DB_TEXT(d->name), DB_INT(state), DB_INT(due), DB_INT(job->now_ms),
+               DB_TEXT(d->status), DB_TEXT(d->why)));
 }
 
 /* queue.close: struct queue_closed -> nothing */

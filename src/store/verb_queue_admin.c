@@ -191,8 +191,8 @@ static int make_ready(struct store *store, struct job *job, const struct target 
         r = queue_wake_destination(job, store->settings, t->destination, job->now_ms);
     if (r == 0)
         r = changed(db_run(job->db,
-                           "UPDATE destination SET due = ?2 WHERE name = ?1 AND state = 1 AND"
-                           " due > ?2",
+                           "UPDATE destination SET asked = 1, due = CASE WHEN state = 1 AND"
+                           " due > ?2 THEN ?2 ELSE due END WHERE name = ?1",
                            DB_TEXT(t->destination), DB_INT(job->now_ms)));
     job->wakes_queue = true;
     return r;
@@ -222,11 +222,17 @@ static int drop(struct job *job, const struct target *t, const char *event)
     return queue_remove_recipient(job, t->id, t->n);
 }
 
+static bool is_told(const struct target *t)
+{
+    return queue_wants_report(t->sender, t->flags, t->notify, QUEUE_REPORT_FAILED);
+}
+
+/* Where nobody may be told, it is a drop. */
 static int bounce(struct job *job, const struct target *t)
 {
+    if (!is_told(t))
+        return drop(job, t, "dropped");
     trace_act(job, t, "returned");
-    if (!queue_wants_report(t->sender, t->flags, t->notify, QUEUE_REPORT_FAILED))
-        return queue_remove_recipient(job, t->id, t->n);
     job->wakes_queue = true;
     return changed(db_run(job->db,
                           "UPDATE recipient SET state = 4, report = ?3, last_attempt = ?4,"
@@ -324,7 +330,7 @@ int verb_queue_act(struct store *store, struct job *job)
     enum queue_action action = (enum queue_action)cursor_u8(&c);
     struct queue_filter filter;
     size_t count = 0;
-    uint32_t acted = 0;
+    uint32_t acted = 0, untold = 0;
 
     get_filter(job, &c, &filter);
     if (cursor_finish(&c) < 0 || action < QUEUE_ACT_RETRY || action > QUEUE_ACT_CANCEL)
@@ -334,6 +340,7 @@ int verb_queue_act(struct store *store, struct job *job)
     for (size_t i = 0; r >= 0 && i < count; i++) {
         r = act(store, job, action, &list[i]);
         acted += r > 0;
+        untold += r > 0 && action == QUEUE_ACT_BOUNCE && !is_told(&list[i]);
         bool is_last_of_message = i + 1 == count || list[i + 1].id != list[i].id;
         if (r >= 0 && is_last_of_message)
             r = end_message(store, job, action, list[i].id);
@@ -341,6 +348,7 @@ int verb_queue_act(struct store *store, struct job *job)
     if (r < 0)
         return r;
     buf_put_u32(&job->reply, acted);
+    buf_put_u32(&job->reply, untold);
     buf_put_u8(&job->reply, count == QUEUE_ACT_ROWS_MAX);
     buf_put_u64(&job->reply, count > 0 ? list[count - 1].id : 0);
     buf_put_u32(&job->reply, count > 0 ? list[count - 1].n : 0);
@@ -387,7 +395,8 @@ static int put_destination(struct job *job, struct str name)
 {
     struct db_stmt *stmt =
         db_query(job->db,
-                 "SELECT state, due, failures, since, last_attempt, status, why FROM destination"
+                 "SELECT state, due, failures, since, last_attempt, status, why, code FROM"
+                 " destination"
                  " WHERE name = ?1",
                  DB_TEXT(name));
     int r = db_step(stmt);
@@ -399,6 +408,7 @@ static int put_destination(struct job *job, struct str name)
     buf_put_u64(&job->reply, r > 0 ? (uint64_t)db_column_int(stmt, 3) : 0);
     buf_put_u64(&job->reply, r > 0 ? (uint64_t)db_column_int(stmt, 4) : 0);
     buf_put_lp(&job->reply, r > 0 ? db_column_text(stmt, 5) : STR(""));
+    buf_put_u32(&job->reply, r > 0 ? (uint32_t)db_column_int(stmt, 7) : 0);
     buf_put_lp(&job->reply, r > 0 ? db_column_text(stmt, 6) : STR(""));
     db_reset(stmt);
     if (r >= 0)
@@ -459,8 +469,9 @@ static int put_largest(struct job *job)
     buf_put_u32(&job->reply, 0);
     struct db_stmt *stmt = db_query(
         job->db,
-        "SELECT t.destination, COALESCE(d.state, 255), d.due, d.failures, d.why, t.total FROM"
-        " (SELECT destination, COUNT(*) AS total FROM recipient GROUP BY destination"
+        "SELECT t.destination, COALESCE(d.state, 255), d.due, d.failures, d.why, t.total,"
+        " t.moving FROM (SELECT destination, COUNT(*) AS total,"
+        " SUM(CASE WHEN state <= 2 THEN 1 ELSE 0 END) AS moving FROM recipient GROUP BY destination"
         " ORDER BY 2 DESC LIMIT ?1) AS t LEFT JOIN destination d ON d.name ="
         " t.destination ORDER BY t.total DESC, t.destination",
         DB_INT(QUEUE_STATS_DESTINATIONS));
@@ -471,6 +482,7 @@ static int put_largest(struct job *job)
         buf_put_u32(&job->reply, (uint32_t)db_column_int(stmt, 3));
         buf_put_lp(&job->reply, db_column_text(stmt, 4));
         buf_put_u64(&job->reply, (uint64_t)db_column_int(stmt, 5));
+        buf_put_u64(&job->reply, (uint64_t)db_column_int(stmt, 6));
         count++;
     }
     buf_patch_u32(&job->reply, at, count);
@@ -528,7 +540,7 @@ int verb_suppression_remove(struct store *store, struct job *job)
     (void)store;
     if (cursor_finish(&c) < 0)
         return -EBADMSG;
-    int64_t rows = db_run(job->db, "DELETE FROM suppression WHERE ?1 = '' OR address = ?1",
+    int64_t rows = db_run(job->db, "DELETE FROM suppression WHERE ?1 = '' OR address = LOWER(?1)",
                           DB_TEXT(normalise(job, address)));
     if (rows < 0)
         return (int)rows;

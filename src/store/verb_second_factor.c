@@ -114,7 +114,7 @@ int verb_totp_confirm(struct store *store, struct job *job)
                           "UPDATE second_factor SET is_confirmed = 1, last_step = ?2,"
                           " failures = 0 WHERE account = ?1",
                           DB_INT(account), DB_INT(step));
-    return rows < 0 ? (int)rows : 0;
+    return rows < 0 ? (int)rows : credential_end_logins(job->db, account);
 }
 
 static int drop_recovery_codes(struct job *job, int64_t account)

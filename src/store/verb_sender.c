@@ -67,6 +67,18 @@ static struct str make_lookup(struct job *job, struct str local, struct str doma
     return str_from_c(arena_printf(&job->arena, "%.*s@%.*s", STR_ARG(folded), STR_ARG(domain)));
 }
 
+/* Whether it is an account's address or an alias. 1, 0 or negative errno. */
+static int is_somebodys(struct job *job, struct str lookup)
+{
+    int64_t one;
+    int r = db_get_int(job->db, &one, "SELECT 1 FROM account WHERE lookup = ?1", DB_TEXT(lookup));
+
+    if (r == 0)
+        r = db_get_int(job->db, &one, "SELECT 1 FROM alias WHERE lookup = ?1 LIMIT 1",
+                       DB_TEXT(lookup));
+    return r;
+}
+
 static int may_send_as(struct store *store, struct job *job, int64_t account, struct str text)
 {
     struct str separators = str_from_c(store->settings->smtp_recipient_separators), detail;
@@ -80,6 +92,10 @@ static int may_send_as(struct store *store, struct job *job, int64_t account, st
     int r = try_candidate(store, job, account, &at);
     if (r != 0 || !address_split_detail(a.local, separators, &at.local, &detail))
         return r;
+    /* One that somebody has as a whole is no detail of another: mail for it goes there, too. */
+    r = is_somebodys(job, at.lookup);
+    if (r != 0)
+        return MIN(r, 0);
     at.lookup = make_lookup(job, at.local, at.domain);
     return try_candidate(store, job, account, &at);
 }
@@ -127,19 +143,53 @@ static int list_senders(struct job *job, int64_t account, struct auth_senders *s
     return r;
 }
 
+/* Whether an app password still holds: 1, 0 or negative errno; *out_is_lasting: it does not expire.
+ */
+static int is_app_password_valid(struct job *job, const struct auth_sender_check *q,
+                                 bool *out_is_lasting)
+{
+    int64_t expires_ms = 0;
+    int r = db_get_int(job->db, &expires_ms,
+                       "SELECT expires FROM app_password WHERE account = ?1 AND id = ?2",
+                       DB_INT((int64_t)q->account), DB_INT(q->app_password));
+
+    *out_is_lasting = expires_ms == 0;
+    return r <= 0 ? r : expires_ms == 0 || expires_ms > job->now_ms;
+}
+
+/* Whether the account may still do what it has logged in for: not once it is disabled or removed,
+ * nor after a change of the password that it came with. 1, 0 or negative errno. */
+static int is_login_valid(struct job *job, const struct auth_sender_check *q, bool *out_is_lasting)
+{
+    int64_t epoch;
+    int r = db_get_int(job->db, &epoch,
+                       "SELECT login_epoch FROM account WHERE id = ?1 AND is_disabled = 0",
+                       DB_INT((int64_t)q->account));
+
+    *out_is_lasting = true;
+    if (r <= 0)
+        return r;
+    return q->app_password != 0 ? is_app_password_valid(job, q, out_is_lasting) : q->epoch == epoch;
+}
+
 /* sender.check: see auth_wire.h */
 int verb_sender_check(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
-    int64_t account = (int64_t)cursor_u64(&c);
-    struct str address = cursor_lp(&c);
+    struct auth_sender_check q;
     struct auth_senders senders = {.count = 0};
+    bool is_lasting = false;
 
-    if (cursor_finish(&c) < 0)
+    if (auth_get_sender_check(&c, &q) < 0)
         return -EBADMSG;
-    int r = may_send_as(store, job, account, address);
+    int64_t account = (int64_t)q.account;
+    int r = is_login_valid(job, &q, &is_lasting);
+    senders.is_over = r == 0;
+    if (r > 0)
+        r = q.is_any ? 1 : may_send_as(store, job, account, q.address);
     senders.may_send = r > 0;
-    if (r == 0)
+    job->is_lasting = is_lasting && senders.may_send;
+    if (r == 0 && !senders.is_over)
         r = list_senders(job, account, &senders);
     if (r < 0)
         return r;

@@ -19,6 +19,8 @@ enum store_verb {
     /* workers */
     STORE_SESSION_OPEN,
     STORE_SESSION_CLOSE,
+    STORE_SESSION_LOGIN,  /* see auth_wire.h */
+    STORE_SESSION_LOGOUT, /* the same */
     STORE_RECIPIENT_CHECK,
     STORE_SPOOL_OPEN,
     STORE_SPOOL_WRITE,
@@ -93,10 +95,19 @@ enum store_verb {
     STORE_DELEGATE_ADD,
     STORE_DELEGATE_LIST,
     STORE_DELEGATE_REMOVE,
-    STORE_AUTH_RENEW,    /* the store's own: no role may call it */
-    STORE_AUTH_USED,     /* the same */
-    STORE_DROP_FILES,    /* the store's own: no role may call it */
-    STORE_QUEUE_REROUTE, /* the same */
+    STORE_ACCOUNT_LIMITS, /* see verb_limits.c */
+    STORE_ACCOUNT_LIMIT_SET,
+    STORE_ACCOUNT_SESSIONS, /* see verb_sessions.c */
+    STORE_SESSION_LIST,     /* see auth_wire.h */
+    STORE_AUTH_RENEW,       /* the store's own: no role may call it */
+    STORE_AUTH_USED,        /* the same */
+    STORE_DOMAIN_PRIMARY,   /* the same */
+    STORE_AUTH_WHOSE,       /* the same: see verb_alarm.c */
+    STORE_ALARM,            /* the same */
+    STORE_LOGIN_NOTE,       /* the same: see verb_sessions.c */
+    STORE_LOGIN_KNOWN,      /* the same */
+    STORE_DROP_FILES,       /* the store's own: no role may call it */
+    STORE_QUEUE_REROUTE,    /* the same */
     STORE_VERB_END,
 };
 

@@ -272,7 +272,7 @@ static int deliver(void *arg, const struct smtp_message *m)
     return r;
 }
 
-static int may_send_as(void *arg, uint64_t account, const struct address *address,
+static int may_send_as(void *arg, const struct smtp_login *login, const struct address *address,
                        struct buf *out_own)
 {
     struct store_backend *b = arg;
@@ -282,13 +282,19 @@ static int may_send_as(void *arg, uint64_t account, const struct address *addres
     buf_init(&args, 2048);
     buf_init(&reply, 64 * 1024);
     buf_init(&printed, ADDRESS_TEXT_MAX_BYTES);
-    address_print(address, &printed);
-    buf_put_u64(&args, account);
-    buf_put_lp(&args, buf_str(&printed));
+    if (address != NULL)
+        address_print(address, &printed);
+    auth_put_sender_check(&args, &(struct auth_sender_check){.account = login->account,
+                                                             .app_password = login->app_password,
+                                                             .epoch = login->epoch,
+                                                             .is_any = address == NULL,
+                                                             .address = buf_str(&printed)});
     int r = call(b, STORE_SENDER_CHECK, &args, LOOKUP_WAIT_MS, &reply);
     struct cursor c = cursor_from(buf_str(&reply));
     if (r == 0)
         r = auth_get_senders(&c, &senders);
+    if (r == 0 && senders.is_over)
+        r = -EACCES;
     for (size_t i = 0; r == 0 && i < senders.count; i++) {
         if (out_own->len + senders.addresses[i].len + 2 > out_own->max)
             break;
@@ -332,8 +338,42 @@ static void refused(void *arg, const struct smtp_refusal *f)
     trace_put_detail(&out, 0, "helo", f->helo);
     if (f->sender.len > 0)
         trace_put_detail(&out, 0, "sender", f->sender);
+    if (f->login.len > 0)
+        trace_put_detail(&out, 0, "login", f->login);
     if (buf_status(&out) == 0)
         (void)!rpc_post(b->client, STORE_TRACE_ADD, buf_str(&out));
+    buf_done(&out);
+}
+
+static void logged_in(void *arg, uint64_t session, const struct ip_addr *peer,
+                      const struct smtp_login *login)
+{
+    struct store_backend *b = arg;
+    char peer_text[IP_TEXT_BYTES];
+    struct buf out;
+
+    buf_init(&out, 2048);
+    auth_put_session(&out, &(struct auth_session){.session = session,
+                                                  .account = login->account,
+                                                  .app_password = login->app_password,
+                                                  .since_ms = login->since_ms,
+                                                  .address = str_from_c(login->address),
+                                                  .peer = str_from_c(ip_print(peer, peer_text)),
+                                                  .protocol = str_from_c(login->protocol),
+                                                  .mechanism = str_from_c(login->mechanism)});
+    if (buf_status(&out) == 0)
+        (void)!rpc_post(b->client, STORE_SESSION_LOGIN, buf_str(&out));
+    buf_done(&out);
+}
+
+static void logged_out(void *arg, uint64_t session)
+{
+    struct store_backend *b = arg;
+    struct buf out;
+
+    buf_init(&out, 16);
+    buf_put_u64(&out, session);
+    (void)!rpc_post(b->client, STORE_SESSION_LOGOUT, buf_str(&out));
     buf_done(&out);
 }
 
@@ -348,6 +388,8 @@ void store_backend_init(struct store_backend *b, struct rpc_client *client, stru
                                     .spool_drop = spool_drop,
                                     .deliver = deliver,
                                     .may_send_as = may_send_as,
+                                    .logged_in = logged_in,
+                                    .logged_out = logged_out,
                                     .refused = refused};
 }
 

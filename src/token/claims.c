@@ -173,7 +173,8 @@ static bool is_disavowed(const json_t *claims)
 
 static const char *check_name(const struct view *v, struct claims *out)
 {
-    static const char *const usual[] = {"email", "preferred_username", "username", "sub"};
+    /* Without preferred_username, which users may change (OpenID Connect Core section 5.7). */
+    static const char *const usual[] = {"email", "username", "sub"};
     const char *wanted = v->settings->auth_oauth_account_claim;
     bool is_chosen = wanted[0] != '\0';
 

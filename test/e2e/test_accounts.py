@@ -127,11 +127,12 @@ def test_hashes_of_other_systems_are_replaced_by_the_first_login(server):
 
 
 def test_with_codes_programs_need_app_passwords(server):
-    secret = server.cli_json('account', 'totp', TARO)['secret'].replace(' ', '')
+    secret = server.cli_json('account', 'totp', TARO, 'enable')['secret'].replace(' ', '')
     assert account(server)['second_factor'] == 'not confirmed' and check(server, PASSWORD)[0]
     assert 'not the code' in fails(server, 'account', 'totp', TARO, 'confirm', '000000')
     server.cli('account', 'totp', TARO, 'confirm', code_of(server, secret))
     assert account(server)['second_factor'] == 'on'
+    assert server.cli_json('account', 'totp', TARO) == account(server)
     is_in, text = check(server, PASSWORD)
     assert not is_in and 'app password' in text
     assert 'app password' not in check(server, 'wrong')[1]
@@ -245,10 +246,13 @@ def test_an_account_of_the_schema_before_logs_in():
                                       [TARO]).fetchone()[0]
             assert secret.startswith('$argon2id$')
             for table in ('app_password', 'scram', 'recoverable_password', 'server_secret',
-                          'second_factor', 'recovery_code', 'delegation'):
+                          'second_factor', 'recovery_code', 'delegation', 'account_limit', 'alarm',
+                          'login'):
                 database.execute(f'DROP TABLE {table}')
             database.execute('DROP INDEX alias_target')
-            database.execute('ALTER TABLE account DROP COLUMN is_disabled')
+            for table, column in (('account', 'is_disabled'), ('account', 'login_epoch'),
+                                  ('destination', 'asked'), ('destination', 'code')):
+                database.execute(f'ALTER TABLE {table} DROP COLUMN {column}')
             database.execute('UPDATE schema_version SET version = 6')
         database.close()
         server.start()

@@ -162,6 +162,13 @@ def inbound_workers(server):
             if pathlib.Path(f'/proc/{pid}/cmdline').read_bytes().startswith(b'hikyaku: inbound')]
 
 
+def is_stopped(pid):
+    """Whether each thread of the process stands still: the signal takes its time."""
+    states = [stat.read_text().rpartition(')')[2].split()[0]
+              for stat in pathlib.Path(f'/proc/{pid}/task').glob('*/stat')]
+    return all(state == 'T' for state in states)
+
+
 def test_workers_share_the_count(sparing):
     workers = until(lambda: len(inbound_workers(sparing)) == 2 and inbound_workers(sparing), 10,
                     'both workers')
@@ -170,6 +177,7 @@ def test_workers_share_the_count(sparing):
         # Only the other one can take the connection.
         os.kill(idle, signal.SIGSTOP)
         try:
+            until(lambda pid=idle: is_stopped(pid), 10, 'the worker to stand still')
             with from_address(sparing, '127.0.0.8') as client:
                 codes.append(begin(client, 7))
         finally:
@@ -177,20 +185,30 @@ def test_workers_share_the_count(sparing):
     assert codes == [[250] * 7, [250] * 3 + [450] * 4]
 
 
-def login(server, source, password):
+def encrypted(server, source):
+    """A session from this address, ready for AUTH."""
+    client = smtplib.SMTP('127.0.0.1', server.submission_port, timeout=10,
+                          source_address=(source, 0))
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client.starttls(context=context)
+    client.ehlo()
+    return client
+
+
+def plain(password, name='taro@example.jp'):
+    """The command that logs in."""
+    return 'AUTH PLAIN ' + base64.b64encode(f'\0{name}\0{password}'.encode()).decode()
+
+
+def login(server, source, password, name='taro@example.jp'):
     """The reply code to a login from this address; 421 when there is not even a greeting."""
     try:
-        client = smtplib.SMTP('127.0.0.1', server.submission_port, timeout=10,
-                              source_address=(source, 0))
+        client = encrypted(server, source)
     except smtplib.SMTPConnectError as refusal:
         return refusal.smtp_code
     with client:
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        client.starttls(context=context)
-        client.ehlo()
-        words = base64.b64encode(f'\0taro@example.jp\0{password}'.encode()).decode()
-        return client.docmd('AUTH', f'PLAIN {words}')[0]
+        return client.docmd(plain(password, name))[0]
 
 
 def test_who_guesses_is_banned_and_others_are_served():
@@ -223,3 +241,50 @@ def test_strangers_wait_and_the_owner_does_not():
         assert codes == [535] * 6 + [454] * 2
         assert login(server, '127.0.1.99', 'right-password') == 454
         assert login(server, '127.0.0.2', 'right-password') == 235
+        # The owner is known after a restart, too.
+        server.restart()
+        for i in range(1, 9):
+            login(server, f'127.0.1.{i}', 'wrong-password')
+        assert login(server, '127.0.1.99', 'right-password') == 454
+        assert login(server, '127.0.0.2', 'right-password') == 235
+
+
+def test_guesses_that_come_at_once_are_no_more():
+    settings = {'brakes.exempt_networks': '[]', 'brakes.failures': '0',
+                'brakes.network_failures': '0', 'brakes.account_failures': '6'}
+    with Server(settings) as server, contextlib.ExitStack() as stack:
+        server.add_account('taro@example.jp', 'right-password')
+        clients = [stack.enter_context(encrypted(server, f'127.0.1.{i}')) for i in range(1, 31)]
+        for client in clients:
+            client.send(plain('a guess') + '\r\n')
+        codes = [client.getreply()[0] for client in clients]
+        assert sorted(codes) == [454] * 24 + [535] * 6
+        # One that is right at the first try takes no place: as many of them as there may be.
+        server.cli('account', 'add', 'hanako@example.jp', '--password-stdin', stdin=b'her-password')
+        codes = [login(server, f'127.0.2.{i}', 'her-password', 'hanako@example.jp')
+                 for i in range(1, 11)]
+        assert codes == [235] * 10
+
+
+def test_a_guesser_who_takes_his_time_is_told_of():
+    settings = {'brakes.exempt_networks': '[]', 'brakes.failures': '0',
+                'brakes.network_failures': '0', 'brakes.account_failures': '6'}
+    with Server(settings) as server:
+        server.add_account('taro@example.jp', 'right-password')
+        for i in range(6):
+            assert login(server, '127.0.1.1', f'guess {i}') == 535
+            server.advance(4 * 60 * 1000)
+        until(lambda: len(server.export('postmaster@example.jp')) == 1, 10, 'the letter')
+        assert 'account.guessed-at' in server.log()
+
+
+def test_names_of_one_account_are_counted_as_one():
+    settings = {'brakes.exempt_networks': '[]', 'brakes.failures': '0',
+                'brakes.network_failures': '0', 'brakes.account_failures': '6'}
+    with Server(settings) as server:
+        server.add_account('taro@example.jp', 'right-password')
+        for names in (['taro', 'Taro@example.jp', 'TARO'],
+                      ['nobody', 'nobody@example.jp', 'NOBODY']):
+            codes = [login(server, f'127.0.1.{i}', 'wrong-password', names[i % 3])
+                     for i in range(1, 9)]
+            assert codes == [535] * 6 + [454] * 2

@@ -1,6 +1,7 @@
 """The command line of the queue: seeing what waits, why, and deciding about it."""
 import os
 import pty
+import socket
 import subprocess
 
 import pytest
@@ -12,7 +13,8 @@ MINUTE, HOUR = 60_000, 3_600_000
 TARO = 'taro@example.jp'
 ROUTE = 'route "parked" {\n    to = [ "held.example" ];\n    via = hold;\n}\n'
 RECORDS = ('held.example 60 MX 10 mx.held.example', 'mx.held.example 60 A 127.0.0.1',
-           'osaka.example 60 MX 10 mx.osaka.example', 'mx.osaka.example 60 A 127.0.0.1')
+           'osaka.example 60 MX 10 mx.osaka.example', 'mx.osaka.example 60 A 127.0.0.1',
+           'sakai.example 60 MX 10 mx.osaka.example')
 GREYLISTED = '451 4.7.1 Greylisted, come \x1bback later'
 CLOSED_PORT = 9
 
@@ -184,7 +186,7 @@ def test_what_is_held_is_released(held):
     why = held.cli('queue', 'why', 'held.example')
     assert '2 held' in why and 'hikyaku queue release --domain held.example' in why
     assert '保留 2 件' in japanese(held, 'queue', 'why', 'held.example')
-    assert '0 recipients' in held.cli('queue', 'retry', '--all')
+    assert 'nothing was changed' in held.cli('queue', 'retry', '--all')
     assert 'does not apply' in fails(held, 'queue', 'retry', message)
     assert held.cli('queue', 'release', message, '--recipient', 'hana@held.example') == \
         '1 recipient released\n'
@@ -226,7 +228,8 @@ def test_bounced_mail_comes_back_in_the_language_of_its_sender(held):
     assert 'en, ja or both' in fails(held, 'account', 'language', TARO, 'fr')
     assert 'there is no account' in fails(held, 'account', 'language', 'x@example.jp', 'ja')
     message = submit(held, 'hana@held.example')
-    assert held.cli_json('queue', 'bounce', message) == {'action': 'bounce', 'changed': 1}
+    assert held.cli_json('queue', 'bounce', message) == {'action': 'bounce', 'changed': 1,
+                                                           'untold': 0}
     notice = until(lambda: held.export(TARO), 15, 'the notice')[0].decode()
     assert 'hana@held.example' in notice and 'returned by the administrator' in notice
     english = notice[:notice.index('message/delivery-status')]
@@ -235,6 +238,26 @@ def test_bounced_mail_comes_back_in_the_language_of_its_sender(held):
     assert 'returned to its sender, for hana@held.example; by the administrator' in trace
     assert f'told {TARO} in the notice ' in trace
     held.cli('account', 'language', TARO, 'both')
+
+
+def test_mail_of_nobody_is_dropped_when_it_is_bounced(held):
+    message = submit(held, 'hana@held.example', sender='')
+    said = held.cli('queue', 'bounce', '--sender', '<>')
+    assert said == ('1 recipient dropped, nobody is told\n'
+                    '(the sender is empty, or wants no notices)\n')
+    assert 'dropped without a word, for hana@held.example' in held.trace(message)
+    assert held.cli('queue', 'hold', '--domain', 'nowhere.example') == (
+        'nothing was changed: no recipient fits (those that are held stay so)\n')
+
+
+def test_states_are_taken_as_they_are_shown(held):
+    message = submit(held, 'hana@held.example')
+    until(lambda: 'held' in held.trace(message), 10, 'the hold')
+    for state in ('held', 'HELD', '保留'):
+        assert message in held.cli('queue', 'list', '--state', state)
+    assert message not in held.cli('queue', 'list', '--state', 'put off')
+    assert 'is no state' in fails(held, 'queue', 'list', '--state', 'waiting')
+    held.cli('queue', 'drop', message)
 
 
 def test_what_was_put_off_is_explained_and_tried_again():
@@ -295,16 +318,133 @@ def test_a_destination_that_is_down_is_explained():
         assert 'next attempt: ' in why and '(in ' in why
         assert 'つながりません' in japanese(server, 'queue', 'why', 'osaka.example')
         line = server.cli('queue', 'list').splitlines()[1]
-        assert 'waiting until ' in line and 'connection refused' in line
+        assert 'ready, due ' in line and 'connection refused' in line
         row = rows(server)[0]
         assert row['destination_state'] == 'waiting' and row['next'] is not None
         shown = server.cli('queue', 'show', message)
-        assert 'osaka.example, 1 failed attempt in a row: mx.osaka.example [127.0.0.1]' in shown
+        assert 'osaka.example, unreachable: mx.osaka.example [127.0.0.1]' in shown
         assert 'put off for hana@osaka.example: mx.osaka.example [127.0.0.1]: connection refused' \
             in server.trace(message)
         told = server.cli_json('queue', 'why', 'osaka.example')['destinations'][0]
         assert told['failures'] == 1 and told['since'] and told['status'] == '4.4.1'
         assert 'connection refused' in server.cli('queue', 'stats')
+
+
+def closed_port():
+    """A port where nobody listens, and one can listen later."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def events(server, message, event):
+    """How often this event is in the trace of the message."""
+    told = server.cli_json('trace', message)
+    return sum(entry['event'] == event for entry in told)
+
+
+def test_retry_asks_a_host_that_was_down():
+    port = closed_port()
+    with Server(settings(port)) as server:
+        message = submit(server, 'hana@osaka.example')
+        until(lambda: events(server, message, 'deferred') == 1, 15, 'the first attempt')
+        # Nobody listens yet: that is an attempt, and the host stays down.
+        server.cli('queue', 'retry', message)
+        until(lambda: events(server, message, 'deferred') == 2, 15, 'the second attempt')
+        assert '2 attempts failed' in server.cli('queue', 'why', 'osaka.example')
+        sink = Sink(port=port)
+        server.cli('queue', 'retry', message)
+        until(lambda: arrived(sink), 15, 'the letter')
+
+
+def test_release_asks_a_host_that_was_down():
+    port = closed_port()
+    with Server(settings(port)) as server:
+        message = submit(server, 'hana@osaka.example')
+        until(lambda: events(server, message, 'deferred') == 1, 15, 'the first attempt')
+        server.cli('queue', 'hold', message)
+        sink = Sink(port=port)
+        server.cli('queue', 'release', message)
+        until(lambda: arrived(sink), 15, 'the letter')
+
+
+def test_an_attempt_for_other_mail_is_not_counted_as_its_own():
+    port = closed_port()
+    with Server(settings(port)) as server:
+        first = submit(server, 'hana@osaka.example')
+        until(lambda: events(server, first, 'deferred') == 1, 15, 'the attempt')
+        second = submit(server, 'hana@sakai.example')
+        until(lambda: events(server, second, 'waits') == 1, 15, 'the reason')
+        assert events(server, second, 'deferred') == 0
+        assert 'could not be reached for other mail' in server.trace(second)
+        why = server.cli('queue', 'why', 'sakai.example')
+        assert 'as other mail for the same server has shown' in why and 'attempts failed' not in why
+        assert 'ほかのメール' in japanese(server, 'queue', 'why', 'sakai.example')
+        sink = Sink(port=port)
+        server.cli('queue', 'retry', '--domain', 'sakai.example')
+        until(lambda: arrived(sink), 15, 'the letter')
+
+
+SAID_AT_ONCE = [
+    ({'CONNECT': '421 4.3.2 Too many connections'}, '4.3.2', 'More mail was sent'),
+    ({'CONNECT': '554 5.7.1 Your address is on our block list'}, '4.7.1', 'is on a block list'),
+    ({'CONNECT': '554 No'}, '4.7.0', 'a block list'),
+    ({'EHLO': '554 5.7.1 Go away', 'HELO': '554 5.7.1 Go away'}, '4.7.1', 'reverse name'),
+    ({'CONNECT': 'SSH-2.0-OpenSSH_9.2'}, '4.5.0', 'no mail server'),
+]
+
+
+@pytest.mark.parametrize('replies, status, meaning', SAID_AT_ONCE)
+def test_what_a_host_says_before_any_mail_is_explained(replies, status, meaning):
+    sink = Sink(replies=replies)
+    with Server(settings(sink.port)) as server:
+        message = submit(server, 'hana@osaka.example')
+        until(lambda: events(server, message, 'deferred'), 15, 'the deferral')
+        why = server.cli('queue', 'why', 'osaka.example')
+        said = next(iter(replies.values()))
+        assert meaning in why and f'({status})' in why and 'this machine' not in why
+        assert said in why and said in server.trace(message)
+        assert 'このマシン' not in japanese(server, 'queue', 'why', 'osaka.example')
+        told = server.cli_json('queue', 'why', 'osaka.example')['destinations'][0]
+        assert told['status'] == status
+        assert told['code'] == (int(said[:3]) if said[:3].isdigit() else None)
+
+
+@pytest.mark.parametrize('tls', ['require', 'verify'])
+def test_a_missing_encryption_is_not_mistaken_for_greylisting(tls):
+    sink = Sink()
+    route = f'route "safe" {{\n    to = [ "osaka.example" ];\n    tls = {tls};\n}}\n'
+    with Server(settings(sink.port), config=route) as server:
+        submit(server, 'hana@osaka.example')
+        until(lambda: 'unreachable' in server.cli('queue', 'why', 'osaka.example'), 15,
+              'the reason')
+        why = server.cli('queue', 'why', 'osaka.example')
+        assert 'tls setting of the route' in why and '(4.7.4)' in why and 'Greylisting' not in why
+
+
+def test_dead_name_servers_are_not_mistaken_for_a_slow_mail_server():
+    with Server(settings(CLOSED_PORT)) as server:
+        submit(server, 'hana@nowhere.example')
+        until(lambda: 'unreachable' in server.cli('queue', 'why', 'nowhere.example'), 30,
+              'the reason')
+        why = server.cli('queue', 'why', 'nowhere.example')
+        assert '(4.4.3)' in why and 'name service' in why and 'recipient\'s server did' not in why
+        assert 'ネームサーバー' in japanese(server, 'queue', 'why', 'nowhere.example')
+
+
+def test_what_is_held_has_no_next_attempt():
+    with Server(settings(CLOSED_PORT)) as server:
+        message = submit(server, 'hana@osaka.example')
+        until(lambda: 'next attempt' in server.cli('queue', 'why', 'osaka.example'), 15,
+              'the reason')
+        server.cli('queue', 'hold', message)
+        why = server.cli('queue', 'why', 'osaka.example')
+        assert 'next attempt' not in why and 'hikyaku queue release' in why
+        assert '次の試行' not in japanese(server, 'queue', 'why', 'osaka.example')
+        told = server.cli_json('queue', 'why', 'osaka.example')['destinations'][0]
+        assert told['next'] is None
+        stats = server.cli_json('queue', 'stats')['destinations'][0]
+        assert stats['next'] is None and stats['recipients'] == 1
 
 
 def test_suppressed_addresses_are_listed_and_forgiven():

@@ -6,6 +6,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'torture'))
 import storage
+from hikyaku import Server
 
 # One of each kind; test/torture/run has them all.
 CASES = [case for case in storage.FAULTS if case[0] in (
@@ -36,3 +37,11 @@ def test_full_disk(min_free):
 
 def test_start_on_a_full_disk():
     mounted(storage.run_full_restart)
+
+
+def test_too_little_room_is_a_warning_of_the_status():
+    with Server(settings={'store.min_free_space': '1024G'}) as server:
+        assert 'no mail is taken; make room' in server.cli('status')
+        assert server.cli_json('status')['lacks_room'] == 1
+    with Server() as server:
+        assert 'make room' not in server.cli('status')

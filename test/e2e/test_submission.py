@@ -148,6 +148,11 @@ def test_the_sender_is_one_of_ones_own(server):
         for other in (HANAKO, f'jiro@{FAR}', 'nobody@example.jp'):
             refusal = session.command(f'MAIL FROM:<{other}>', '553 5.7.1')
             assert TARO in refusal and 'sales@example.jp' in refusal
+            # Found by whom it names, and by who had logged in.
+            for name in (other, TARO):
+                told = [e['details'] for e in server.cli_json('trace', name)]
+                assert any((d.get('enhanced'), d.get('login'), d.get('sender')) ==
+                           ('5.7.1', TARO, other) for d in told), (other, name, told)
         for own in (TARO, 'TARO@Example.JP', 'sales@example.jp', ''):
             session.command(f'MAIL FROM:<{own}>', 250)
             session.command('RSET', 250)

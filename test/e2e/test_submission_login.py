@@ -352,6 +352,40 @@ def test_a_disabled_account_stays_outside(server):
     assert outcomes(server, PASSWORD) == {'235 2.7.0'}
 
 
+@pytest.mark.parametrize('undo,change,uses_app', [
+    (['enable', HANAKO], ['disable', HANAKO], False),
+    (['enable', HANAKO], ['disable', HANAKO], True),
+    (['show', HANAKO], ['password', HANAKO, '--password-stdin'], False),
+    (['show', HANAKO], ['app-password', 'remove', HANAKO, 'phone'], True),
+], ids=['disabled', 'disabled-app', 'new-password', 'app-removed'])
+def test_an_open_login_ends_with_what_it_came_by(server, undo, change, uses_app):
+    password = add_app_password(server, 'phone') if uses_app else PASSWORD
+    with Submission(server) as session, Submission(server) as other:
+        session.log_in(HANAKO, password)
+        other.log_in(TARO)
+        assert session.mail('Subject: before\n\nx', HANAKO)[:3] == '250'
+        server.cli('account', *change, stdin=PASSWORD.encode())
+        said = session.mail('Subject: after\n\nx', HANAKO)
+        assert said.startswith('421 4.7.0') and 'log in again' in said
+        session.expect_close()
+        assert other.mail('Subject: by another\n\nx')[:3] == '250'
+        assert 'smtp.login-over' in server.log()
+    server.cli('account', *undo)
+    if uses_app and 'app-password' not in change:
+        server.cli('account', 'app-password', 'remove', HANAKO, 'phone')
+    with Submission(server) as session:
+        session.log_in(HANAKO)
+        assert session.mail('Subject: afterwards\n\nx', HANAKO)[:3] == '250'
+
+
+def test_an_app_password_outlives_a_new_main_password(server):
+    with Submission(server) as session:
+        session.log_in(HANAKO, add_app_password(server, 'phone'))
+        server.cli('account', 'password', HANAKO, '--password-stdin', stdin=PASSWORD.encode())
+        assert session.mail('Subject: after\n\nx', HANAKO)[:3] == '250'
+    server.cli('account', 'app-password', 'remove', HANAKO, 'phone')
+
+
 def test_no_password_is_logged(server):
     with Session(server.submission_port) as session:
         session.reply()

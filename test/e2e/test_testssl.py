@@ -4,6 +4,7 @@ The certificate is one as an authority gives them (90 days, with an address for 
 nobody asks here), and that authority is trusted: so nothing has to be overlooked. Left out are its
 checks for web servers, and its simulations of old clients, which take minutes.
 """
+import functools
 import json
 import shutil
 import subprocess
@@ -26,16 +27,23 @@ def start(server, authority, folder, name, port, *options):
     command = ['testssl', '--quiet', '--color', '0', '--warnings', 'off', '-n', 'none', '--ip',
                '127.0.0.1', '--add-ca', authority.file, '--jsonfile', out, *options, *CHECKS,
                f'{server.hostname}:{port}']
+    out.unlink(missing_ok=True)
     # In a folder of its own: it looks around for files of its own.
     return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT), out
 
 
-def check(process, out):
-    """Its findings by name, after nothing was found that counts."""
+def check(run, again):
+    """Its findings by name, after nothing was found that counts. Up to 49 it ends with the number
+    of answers that it could not make sense of; it gives each of its questions a few seconds only,
+    so that may be the load of others: then it is asked again."""
+    process, out = run
     said, _ = process.communicate(timeout=SECONDS)
-    assert process.returncode == 0, said[-3000:]
+    if 0 < process.returncode < 50 and again is not None:
+        return check(again(), None)
     findings = json.loads(out.read_text())
+    unclear = [f for f in findings if f['severity'] == 'WARN']
+    assert process.returncode == 0, (unclear, said)
     weak = [f for f in findings if f['severity'] in ('HIGH', 'CRITICAL', 'FATAL')]
     assert not weak, weak
     return {f['id']: f for f in findings}
@@ -50,12 +58,19 @@ def test_testssl_finds_nothing(tmp_path):
     with Server(config=as_own(certificate, tmp_path / 'live'),
                 settings={'brakes.connections': '0'}) as server:
         # Both at once: they wait more than they work.
-        runs = [start(server, authority, tmp_path, 'submissions', server.submissions_port),
-                start(server, authority, tmp_path, 'submission', server.submission_port, '-t',
-                      'smtp')]
+        asked = [functools.partial(start, server, authority, tmp_path, name, port, *options)
+                 for name, port, *options in (
+                     ('submissions', server.submissions_port),
+                     ('submission', server.submission_port, '-t', 'smtp'))]
+        runs = [ask() for ask in asked]
+
+        def repeat(ask):
+            runs.append(ask())
+            return runs[-1]
+
         try:
-            for run in runs:
-                found = check(*run)
+            for ask, run in zip(asked, list(runs)):
+                found = check(run, functools.partial(repeat, ask))
                 bad = {name: found.get(name) for name in MUST_PASS
                        if found.get(name, {}).get('severity') != 'OK'}
                 assert not bad, bad

@@ -119,11 +119,13 @@ static enum sasl_verdict to_sasl(uint8_t verdict)
 
 /* The verdict; and who it is, if he may. */
 static enum sasl_verdict identify(uint8_t verdict, const struct auth_identity *who,
-                                  struct sasl_identity *out)
+                                  int64_t app_password, struct sasl_identity *out)
 {
     if (verdict != AUTH_OK)
         return verdict == AUTH_ELSEWHERE ? SASL_VERDICT_BAD : to_sasl(verdict);
     out->account_id = (uint64_t)who->account;
+    out->app_password = app_password;
+    out->epoch = who->epoch;
     return str_copy(who->address, out->address, sizeof(out->address)) ? SASL_VERDICT_OK
                                                                       : SASL_VERDICT_TEMPORARY;
 }
@@ -201,8 +203,9 @@ static enum sasl_verdict conclude(struct login *l, struct auth_outside *outside,
         return SASL_VERDICT_TEMPORARY;
     outside->outcome = said == OUTSIDE_RIGHT ? AUTH_OUTSIDE_RIGHT : AUTH_OUTSIDE_WRONG;
     enum sasl_verdict verdict = call_outside_verb(l, outside, &answer);
-    return verdict == SASL_VERDICT_OK ? identify(answer.verdict, &answer.who, out_identity)
-                                      : verdict;
+    return verdict == SASL_VERDICT_OK
+               ? identify(answer.verdict, &answer.who, answer.app_password, out_identity)
+               : verdict;
 }
 
 /* The password of an account, or of nobody's, by the name that the store has given. Yields. */
@@ -232,7 +235,7 @@ static enum sasl_verdict find_password_verdict(struct login *l, const struct aut
         return SASL_VERDICT_TEMPORARY;
     if (answer.verdict == AUTH_ELSEWHERE)
         return check_outside(l, request, answer.who.address, out_identity);
-    return identify(answer.verdict, &answer.who, out_identity);
+    return identify(answer.verdict, &answer.who, answer.app_password, out_identity);
 }
 
 /* --- what the mechanisms ask --- */
@@ -258,7 +261,7 @@ static enum sasl_verdict check_password(void *ctx, const struct sasl_login *logi
 static enum sasl_verdict check_token(void *ctx, const struct sasl_login *login, struct str token,
                                      struct sasl_identity *out_identity)
 {
-    CLEANUP(buf_done) struct buf reply;
+    CLEANUP(buf_done) struct buf reply = {.len = 0};
     struct login *l = ctx;
     struct auth_outside outside = {.kind = AUTH_OUTSIDE_TOKEN, .login = request_of(l, login)};
     struct outside_request question = {
@@ -389,7 +392,7 @@ static enum sasl_verdict note_success(void *ctx, const struct sasl_login *login,
     }
     note.account = who->account;
     tell(l, login, &note);
-    return identify(note.verdict, who, out_identity);
+    return identify(note.verdict, who, note.app_password, out_identity);
 }
 
 static enum sasl_verdict note_failure(void *ctx, const struct sasl_login *login)

@@ -91,25 +91,18 @@ static void set_config(struct connection *c, const struct settings *s,
 }
 
 /* Notes why this one failed; what was noted before stays in front. */
-static void note_failure(struct dial_failure *f, const struct connection *c,
+static void note_failure(struct trouble *f, const struct connection *c,
                          const struct smtp_client_reply *reply)
 {
     char words[WORDS_MAX_BYTES];
     size_t used = strlen(f->why);
 
-    if (reply->code != 0)
-        (void)snprintf(words, sizeof(words), "%u %.*s", reply->code,
-                       STR_ARG(str_sub(reply->text, 0, 200)));
-    else if (reply->text.len > 0)
-        (void)snprintf(words, sizeof(words), "%.*s (%s)", STR_ARG(str_sub(reply->text, 0, 200)),
-                       smtp_client_stage_name(reply->stage));
-    else
-        (void)snprintf(words, sizeof(words), "%s (%s)", verdict_error_text(reply->error),
-                       smtp_client_stage_name(reply->stage));
-    (void)snprintf(f->why + used, sizeof(f->why) - used, "%s%s [%s]: %s", used > 0 ? "; " : "",
-                   c->host, c->ip, words);
+    verdict_put_words(reply, words, sizeof(words));
+    (void)snprintf(f->why + used, sizeof(f->why) - used, "%s%s [%s]: %s (%s)", used > 0 ? "; " : "",
+                   c->host, c->ip, words, smtp_client_stage_name(reply->stage));
     (void)snprintf(f->host, sizeof(f->host), "%s", c->host);
-    (void)snprintf(f->status, sizeof(f->status), "%s", verdict_host_status(reply));
+    verdict_host_status(reply, f->status);
+    f->code = reply->code;
     LOG(LOG_INFO, "outbound.host-failed", LOG_C("host", c->host), LOG_C("ip", c->ip),
         LOG_C("stage", smtp_client_stage_name(reply->stage)), LOG_C("why", words));
 }
@@ -164,7 +157,7 @@ static struct connection *without_tls(struct connection *c)
 }
 
 static int dial_host(const struct settings *s, const struct target *t, size_t index,
-                     unsigned *tries, struct connection **out, struct dial_failure *f)
+                     unsigned *tries, struct connection **out, struct trouble *f)
 {
     const struct target_host *host = &t->hosts[index];
     struct smtp_client_reply reply = {.code = 0};
@@ -200,7 +193,7 @@ static int dial_host(const struct settings *s, const struct target *t, size_t in
 }
 
 int dial(const struct settings *settings, const struct target *target, size_t first_host,
-         struct connection **out, struct dial_failure *out_failure)
+         struct connection **out, struct trouble *out_failure)
 {
     unsigned tries = 0;
     int r = 0;

@@ -5,15 +5,8 @@
 #include "svc/outbound/site.h"
 #include "svc/outbound/target.h"
 
-/* Why no host could be had: of the last one that was tried, with all others in `why`. */
-struct dial_failure {
-    char status[16];
-    char why[512];
-    char host[256];
-};
-
 /* Connects, greets, says EHLO; begins with hosts[first_host]. A host that fails is followed by the
  * next one, at most TARGET_TRIES_MAX addresses in all. Yields. 1 and a connection that is ready and
  * the caller's; 0 and the failure; -ECANCELED. */
 MUST_CHECK int dial(const struct settings *settings, const struct target *target, size_t first_host,
-                    struct connection **out, struct dial_failure *out_failure);
+                    struct connection **out, struct trouble *out_failure);

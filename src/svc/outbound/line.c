@@ -18,6 +18,7 @@ enum {
     SLOT_WAIT_MS = 5 * 1000, /* for the rate of a site */
     /* Until a site that is down is asked again for any of its destinations: grows from the first
      * to the second, but is never longer than queue.retry says. */
+    TRIED_WORDS_BYTES = 300,
     DOWN_PAUSE_MS = 60 * 1000,
     DOWN_PAUSE_MAX_MS = 30 * 60 * 1000,
     /* What is said about one transaction, by all hosts that are tried; only as much as is used. */
@@ -62,15 +63,13 @@ int line_take(struct line *l, struct arena *arena, struct queue_batch *out)
 static void tell_tried(struct line *l, const struct smtp_client_reply *reply)
 {
     const struct connection *c = l->connection;
+    char words[TRIED_WORDS_BYTES];
 
     if (l->tried.len > 0)
         buf_put_c(&l->tried, "; ");
-    buf_printf(&l->tried, "%s [%s]: ", c->host, c->ip);
-    if (reply->code != 0)
-        buf_printf(&l->tried, "%u %.*s", reply->code, STR_ARG(str_sub(reply->text, 0, 200)));
-    else
-        buf_printf(&l->tried, "%s (%s)", verdict_error_text(reply->error),
-                   smtp_client_stage_name(reply->stage));
+    verdict_put_words(reply, words, sizeof(words));
+    buf_printf(&l->tried, "%s [%s]: %s (%s)", c->host, c->ip, words,
+               smtp_client_stage_name(reply->stage));
 }
 
 /* The recipients that another host may take. */
@@ -153,7 +152,7 @@ static int leave_host(struct line *l)
  * without, -ECANCELED. */
 static int go_to_next_host(struct line *l, const struct smtp_client_reply *reply)
 {
-    struct dial_failure failure;
+    struct trouble failure;
     size_t next_host = l->is_reused ? 0 : l->connection->host_index + 1;
 
     tell_tried(l, reply);
@@ -195,10 +194,12 @@ static void judge(struct line *l, const struct delivery *del, bool was_busy)
     site_note_blame(site);
     if (site->blamed < SITE_BLAMED_MAX)
         return;
-    struct str why = worst->code != 0 ? worst->text : str_from_c(verdict_error_text(worst->error));
-    struct str status = str_from_c(verdict_host_status(worst));
-    site_note_down(site, down_until_ms(l->job), status, why);
-    runner_note_down(l->job, status, why, str_from_c(del->host));
+    struct trouble why = {.code = worst->code};
+    verdict_host_status(worst, why.status);
+    verdict_put_words(worst, why.why, sizeof(why.why));
+    (void)snprintf(why.host, sizeof(why.host), "%s", del->host);
+    site_note_down(site, down_until_ms(l->job), &why);
+    runner_note_down(l->job, &why);
 }
 
 static void note_host(struct delivery *del, const struct connection *c)
@@ -284,7 +285,7 @@ static bool is_spent(const struct line *l)
 static int connect_line(struct line *l)
 {
     struct job_of_destination *d = l->job;
-    struct dial_failure failure;
+    struct trouble failure;
 
     if (l->connection == NULL)
         l->connection = site_take_idle(d->site);
@@ -305,9 +306,8 @@ static int connect_line(struct line *l)
             runner_note_busy(d, clock_mono_ms() + LINE_COME_BACK_MS);
         return 0;
     }
-    site_note_down(d->site, down_until_ms(d), str_from_c(failure.status), str_from_c(failure.why));
-    runner_note_down(d, str_from_c(failure.status), str_from_c(failure.why),
-                     str_from_c(failure.host));
+    site_note_down(d->site, down_until_ms(d), &failure);
+    runner_note_down(d, &failure);
     return 0;
 }
 

@@ -20,6 +20,7 @@ struct job_of_destination {
     uint64_t lease; /* of the store */
     int64_t place;  /* of its first message, when it was opened: lower ones come first */
     bool is_probing;
+    bool is_asked; /* as in struct queue_destination */
     const struct settings *settings;
     struct arena arena; /* of the target */
     struct target target;
@@ -27,10 +28,8 @@ struct job_of_destination {
     unsigned lines; /* fibers with a connection, or on their way to one */
     bool is_empty;  /* the store had nothing more */
     /* Why it is laid down; the first reason counts. */
-    bool is_down;
-    char status[16];
-    char why[QUEUE_REPLY_MAX_BYTES];
-    char host[256];
+    bool is_down, is_untried; /* as in struct queue_closed */
+    struct trouble down;
     int64_t not_before_ms; /* mono */
     int64_t begun_ms;      /* real */
 };
@@ -75,7 +74,6 @@ MUST_CHECK int line_tell(struct line *l, const struct delivery *del, struct aren
 
 /* runner.c: the destination cannot be reached (the first reason counts); it is to be taken up again
  * after a while, though nothing is wrong with it; one more line, if the site has room for it. */
-void runner_note_down(struct job_of_destination *d, struct str status, struct str why,
-                      struct str host);
+void runner_note_down(struct job_of_destination *d, const struct trouble *why);
 void runner_note_busy(struct job_of_destination *d, int64_t until_ms);
 void runner_add_line(struct job_of_destination *d);

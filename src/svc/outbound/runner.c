@@ -47,23 +47,24 @@ void runner_put_names(struct buf *out)
 
 /* --- laying down --- */
 
-static void copy_text(char *to, size_t bytes, struct str text)
-{
-    if (!str_copy(str_sub(text, 0, bytes - 1), to, bytes))
-        to[0] = '\0';
-}
-
-void runner_note_down(struct job_of_destination *d, struct str status, struct str why,
-                      struct str host)
+void runner_note_down(struct job_of_destination *d, const struct trouble *why)
 {
     if (d->is_down)
         return;
     d->is_down = true;
-    copy_text(d->status, sizeof(d->status), status);
-    copy_text(d->why, sizeof(d->why), why);
-    copy_text(d->host, sizeof(d->host), host);
+    d->down = *why;
     LOG(LOG_INFO, "outbound.destination-down", LOG_C("destination", d->name),
-        LOG_C("host", d->host), LOG_C("status", d->status), LOG_C("why", d->why));
+        LOG_C("host", why->host), LOG_C("status", why->status), LOG_C("why", why->why));
+}
+
+/* It could not be found out which hosts it has. */
+static void note_unfound(struct job_of_destination *d)
+{
+    struct trouble why = {.code = 0};
+
+    (void)snprintf(why.status, sizeof(why.status), "%s", target_status(d->target.outcome));
+    (void)snprintf(why.why, sizeof(why.why), "%.*s", STR_ARG(d->target.why));
+    runner_note_down(d, &why);
 }
 
 /* It is to be taken up again after a while, though nothing is wrong with it. */
@@ -79,9 +80,11 @@ static void lay_down(struct job_of_destination *d)
     struct queue_closed closed = {.name = str_from_c(d->name),
                                   .lease = d->lease,
                                   .is_down = d->is_down,
-                                  .status = str_from_c(d->status),
-                                  .why = str_from_c(d->why),
-                                  .host = str_from_c(d->host),
+                                  .is_untried = d->is_untried,
+                                  .status = str_from_c(d->down.status),
+                                  .code = d->down.code,
+                                  .why = str_from_c(d->down.why),
+                                  .host = str_from_c(d->down.host),
                                   .at_ms = d->begun_ms};
     struct buf args, reply;
 
@@ -210,7 +213,7 @@ static int prepare(struct job_of_destination *d)
         return 0;
     }
     if (d->target.outcome != MX_OK) {
-        runner_note_down(d, str_from_c(target_status(d->target.outcome)), d->target.why, STR(""));
+        note_unfound(d);
         return 0;
     }
     d->site = site_use(d->target.site_key);
@@ -219,9 +222,9 @@ static int prepare(struct job_of_destination *d)
         return 0;
     }
     site_set_limits(d->site, d->settings, d->target.limits);
-    if (clock_mono_ms() < d->site->down_until_ms) {
-        runner_note_down(d, str_from_c(d->site->down_status), str_from_c(d->site->down_why),
-                         STR(""));
+    if (clock_mono_ms() < d->site->down_until_ms && !d->is_asked) {
+        runner_note_down(d, &d->site->down);
+        d->is_untried = true;
         d->not_before_ms = d->site->down_until_ms;
         return 0;
     }
@@ -258,6 +261,7 @@ int runner_start(const struct queue_destination *from)
     d->lease = from->lease;
     d->place = from->place;
     d->is_probing = from->failures > 0;
+    d->is_asked = from->is_asked;
     d->settings = worker.settings;
     d->begun_ms = clock_real_ms();
     arena_init(&d->arena, TARGET_ARENA_BYTES);

@@ -311,17 +311,13 @@ void site_note_blame(struct site *s)
     s->limit = MAX(s->limit / 2, 1U);
 }
 
-void site_note_down(struct site *s, int64_t until_ms, struct str status, struct str why)
+void site_note_down(struct site *s, int64_t until_ms, const struct trouble *why)
 {
     s->failures++;
     s->blamed = 0;
     s->limit = 1;
     s->down_until_ms = until_ms;
-    if (!str_copy(str_sub(status, 0, sizeof(s->down_status) - 1), s->down_status,
-                  sizeof(s->down_status)))
-        s->down_status[0] = '\0';
-    if (!str_copy(str_sub(why, 0, sizeof(s->down_why) - 1), s->down_why, sizeof(s->down_why)))
-        s->down_why[0] = '\0';
+    s->down = *why;
 }
 
 /* --- sweeping --- */

@@ -30,6 +30,15 @@ enum {
     SITE_BURST = 5,         /* messages that may go at once under a rate */
 };
 
+/* Why a destination could not be reached: of the host that was tried last, with what the others
+ * did in `why`. */
+struct trouble {
+    char status[16];
+    uint16_t code; /* of the host's reply; 0: it did not come to one */
+    char why[512];
+    char host[256];
+};
+
 struct site {
     char *key;
     struct list link; /* of all sites */
@@ -47,8 +56,7 @@ struct site {
     int64_t next_slot_ms;  /* of the rate */
     int64_t down_until_ms; /* mono; 0: as far as is known, it works */
     unsigned failures;
-    char down_status[16];
-    char down_why[512];
+    struct trouble down;
     int64_t used_ms;
 };
 
@@ -89,7 +97,7 @@ void site_note_success(struct site *s, bool was_busy);
 void site_note_blame(struct site *s);
 /* It refused one more connection than there are. */
 void site_note_limit(struct site *s);
-void site_note_down(struct site *s, int64_t until_ms, struct str status, struct str why);
+void site_note_down(struct site *s, int64_t until_ms, const struct trouble *why);
 
 /* Closes what has been idle for too long, forgets unused sites. Yields. */
 void sites_sweep(void);

@@ -2,6 +2,7 @@
 #include "svc/outbound/verdict.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -54,11 +55,19 @@ const char *verdict_error_status(const struct smtp_client_reply *reply)
     return "4.4.0";
 }
 
-const char *verdict_host_status(const struct smtp_client_reply *reply)
+void verdict_host_status(const struct smtp_client_reply *reply, char out[VERDICT_STATUS_BYTES])
 {
+    const char *status = reply->code < 500 ? "4.3.2" : "4.7.0";
+
     if (reply->code == 0)
-        return verdict_error_status(reply);
-    return reply->stage == SMTP_CLIENT_AUTH ? "4.7.8" : "4.3.2";
+        status = verdict_error_status(reply);
+    else if (reply->stage == SMTP_CLIENT_AUTH)
+        status = "4.7.8";
+    else if (reply->stage == SMTP_CLIENT_TLS)
+        status = "4.7.5";
+    else if (reply->enhanced[0] != '\0')
+        status = reply->enhanced;
+    (void)snprintf(out, VERDICT_STATUS_BYTES, "4%s", status + 1);
 }
 
 const char *verdict_error_text(int error)
@@ -68,6 +77,22 @@ const char *verdict_error_text(int error)
             return errors[i].text;
     }
     return strerror(-error);
+}
+
+void verdict_put_words(const struct smtp_client_reply *reply, char *out, size_t bytes)
+{
+    const char *space = reply->enhanced[0] != '\0' ? " " : "";
+    const char *error = verdict_error_text(reply->error);
+
+    if (reply->code != 0)
+        (void)snprintf(out, bytes, "%u%s%s %.*s", reply->code, space, reply->enhanced,
+                       STR_ARG(reply->text));
+    else if (reply->text.len > 0 && reply->error == -EPROTO && reply->stage != SMTP_CLIENT_TLS)
+        (void)snprintf(out, bytes, "%s: %.*s", error, STR_ARG(reply->text));
+    else if (reply->text.len > 0)
+        (void)snprintf(out, bytes, "%.*s", STR_ARG(reply->text));
+    else
+        (void)snprintf(out, bytes, "%s", error);
 }
 
 /* RFC 5321 section 4.5.3.1.10: too many recipients was once 552, and is meant to be temporary. */
@@ -86,12 +111,16 @@ static bool is_about_service(const struct smtp_client_reply *reply)
     return is_early && reply->code != 521 && reply->code != 556;
 }
 
-static struct queue_result_recipient of_error(const struct smtp_client_reply *reply)
+static struct queue_result_recipient of_error(const struct smtp_client_reply *reply,
+                                              struct arena *arena)
 {
+    char words[QUEUE_REPLY_MAX_BYTES];
+
+    verdict_put_words(reply, words, sizeof(words));
     return (struct queue_result_recipient){
         .verdict = QUEUE_DEFER,
         .status = str_from_c(verdict_error_status(reply)),
-        .text = str_from_c(verdict_error_text(reply->error)),
+        .text = arena_str(arena, str_from_c(words)),
         .stage = str_from_c(smtp_client_stage_name(reply->stage)),
     };
 }
@@ -131,7 +160,7 @@ struct queue_result_recipient verdict_of(const struct smtp_client_reply *reply, 
     enum queue_verdict verdict = QUEUE_DEFER;
 
     if (reply->code == 0)
-        return of_error(reply);
+        return of_error(reply, arena);
     if (reply->code < 300)
         verdict = QUEUE_DELIVERED;
     else if (reply->code >= 500 && !is_too_many_recipients(reply) && !is_about_service(reply))

@@ -27,7 +27,11 @@ bool verdict_blames_server(const struct smtp_client_reply *reply);
  * could not be encrypted or whose certificate does not do (section 3.8). */
 const char *verdict_error_status(const struct smtp_client_reply *reply);
 /* The enhanced code for a host that did not come to a first transaction, whether it said why or
- * not. */
-const char *verdict_host_status(const struct smtp_client_reply *reply);
+ * not: its mail waits, so the class is 4. */
+enum { VERDICT_STATUS_BYTES = SMTP_CLIENT_ENHANCED_BYTES };
+void verdict_host_status(const struct smtp_client_reply *reply, char out[VERDICT_STATUS_BYTES]);
 /* The failure in words: "the connection timed out". */
 const char *verdict_error_text(int error);
+/* The same with what the peer said: "421 4.3.2 closing", "the server's answer is not SMTP: hello".
+ * At most `bytes`, with NUL. */
+void verdict_put_words(const struct smtp_client_reply *reply, char *out, size_t bytes);

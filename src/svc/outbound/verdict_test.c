@@ -85,15 +85,41 @@ static void replies_mean_what_the_standard_says(void **state)
 /* A host that would not have us is named by what stood in the way. */
 static void failed_hosts_have_a_status(void **state)
 {
-    struct smtp_client_reply reply = {
-        .stage = SMTP_CLIENT_GREETING, .code = 554, .enhanced = "5.7.1", .text = STR("No")};
+    static const struct {
+        struct smtp_client_reply reply;
+        const char *status, *words;
+    } failures[] = {
+        {{.stage = SMTP_CLIENT_GREETING, .code = 554, .enhanced = "5.7.1", .text = STR("No")},
+         "4.7.1",
+         "554 5.7.1 No"},
+        {{.stage = SMTP_CLIENT_GREETING, .code = 554, .text = STR("No")}, "4.7.0", "554 No"},
+        {{.stage = SMTP_CLIENT_EHLO, .code = 421, .text = STR("busy")}, "4.3.2", "421 busy"},
+        {{.stage = SMTP_CLIENT_EHLO, .code = 450, .enhanced = "4.4.5", .text = STR("busy")},
+         "4.4.5",
+         "450 4.4.5 busy"},
+        {{.stage = SMTP_CLIENT_AUTH, .code = 535, .enhanced = "5.7.0", .text = STR("No")},
+         "4.7.8",
+         "535 5.7.0 No"},
+        {{.stage = SMTP_CLIENT_TLS, .code = 454, .enhanced = "4.7.0", .text = STR("No")},
+         "4.7.5",
+         "454 4.7.0 No"},
+        {{.stage = SMTP_CLIENT_TLS, .error = -EPROTO, .text = STR("expired")}, "4.7.5", "expired"},
+        {{.stage = SMTP_CLIENT_GREETING, .error = -EPROTO, .text = STR("SSH-2.0")},
+         "4.5.0",
+         "the server's answer is not SMTP: SSH-2.0"},
+        {{.stage = SMTP_CLIENT_CONNECT, .error = -ECONNREFUSED}, "4.4.1", "connection refused"},
+    };
+    char status[VERDICT_STATUS_BYTES], words[100];
 
     (void)state;
-    assert_string_equal(verdict_host_status(&reply), "4.3.2");
-    reply.stage = SMTP_CLIENT_AUTH;
-    assert_string_equal(verdict_host_status(&reply), "4.7.8");
-    reply = (struct smtp_client_reply){.stage = SMTP_CLIENT_TLS, .error = -EPROTO};
-    assert_string_equal(verdict_host_status(&reply), "4.7.5");
+    for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+        verdict_host_status(&failures[i].reply, status);
+        assert_string_equal(status, failures[i].status);
+        verdict_put_words(&failures[i].reply, words, sizeof(words));
+        assert_string_equal(words, failures[i].words);
+    }
+    verdict_put_words(&failures[0].reply, words, 5);
+    assert_string_equal(words, "554 ");
 }
 
 static void words_keep_the_codes_of_the_server(void **state)

@@ -83,11 +83,29 @@ static int take_name(struct parse *p, struct str value)
     return 0;
 }
 
-/* RFC 3461 section 4.4: xtext. */
+/* What is xtext (RFC 3461 section 4) was meant as such; all else is a text that becomes it. */
 static int take_envid(struct parse *p, struct str value)
 {
+    char *end = p->out->envid_text;
+
     p->out->envid = value;
-    return submit_file_may_hold(value) ? 0 : fail(p, "-V: this is no envelope id");
+    if (value.len == 0 || value.len > SMTP_ENVID_MAX_BYTES)
+        return fail(p, "-V: an envelope id has 1 to 100 characters");
+    if (smtp_xtext_decode(value, NULL, NULL))
+        return 0;
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+        if (c < ' ' || c > '~')
+            return fail(p, "-V: an envelope id is of printable ASCII characters");
+        if (c == ' ' || c == '+' || c == '=')
+            end += sprintf(end, "+%02X", (unsigned)c);
+        else
+            *end++ = c;
+    }
+    p->out->envid = str_from_mem(p->out->envid_text, (size_t)(end - p->out->envid_text));
+    if (p->out->envid.len > SMTP_ENVID_MAX_BYTES)
+        return fail(p, "-V: the envelope id has more than 100 characters as xtext");
+    return 0;
 }
 
 static int take_ret(struct parse *p, struct str value)

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "smtp/params.h"
 
 enum sendmail_mode {
     SENDMAIL_DELIVER, /* a message on standard input */
@@ -25,7 +26,8 @@ struct sendmail_args {
     bool has_sender;
     struct str sender; /* without brackets; empty: the null sender */
     struct str full_name;
-    struct str envid;
+    struct str envid; /* xtext, which may stand in envid_text */
+    char envid_text[3 * SMTP_ENVID_MAX_BYTES];
     struct str ret;
     unsigned notify;
     const char *config_path;  /* NULL: not given */
@@ -34,7 +36,7 @@ struct sendmail_args {
 };
 
 /* `name` is that of the program, without folders. 0; -EINVAL and a line in out_error. Views point
- * into argv. */
+ * into argv and into *out, which must not be moved. */
 MUST_CHECK int sendmail_args_parse(struct str name, int argc, const char *const *argv,
                                    struct sendmail_args *out, struct buf *out_error);
 /* Whether a program of this name is sendmail: sendmail, mailq, newaliases. */

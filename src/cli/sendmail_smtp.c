@@ -238,7 +238,8 @@ static void refused(void *arg, const struct smtp_refusal *refusal)
     (void)refusal;
 }
 
-static const struct smtp_backend backend = {.make_id = make_id,
+static const struct smtp_backend backend = {.has_no_names = true, /* pickup gives them */
+                                            .make_id = make_id,
                                             .find_recipient = find_recipient,
                                             .spool_open = spool_open,
                                             .spool_write = spool_write,

@@ -73,6 +73,10 @@ static void options_are_those_that_programs_use(void **state)
         {"sendmail -f '' a@b", "0 <> [a@b]"},
         {"sendmail -r <x@y> -- -odd@b", "0 <x@y> [-odd@b]"},
         {"sendmail -N success,delay -R hdrs -V e a@b", "0 N=10 R=hdrs V=e [a@b]"},
+        {"sendmail -V env+2Bid a@b", "0 V=env+2Bid [a@b]"},
+        {"sendmail -V env+id a@b", "0 V=env+2Bid [a@b]"},
+        {"sendmail -V a=b a@b", "0 V=a+3Db [a@b]"},
+        {"sendmail -V 1+1=2+2B a@b", "0 V=1+2B1+3D2+2B2B [a@b]"},
         {"sendmail -Nnever -RFULL a@b", "0 N=1 R=FULL [a@b]"},
         {"sendmail -v -C /x/y a@b", "0 v C=/x/y [a@b]"},
         {"sendmail -bm -em -d0.4 -m -n -G -U -Am -L tag -p x -h 3 -X log a", "0 [a]"},
@@ -92,6 +96,16 @@ static void options_are_those_that_programs_use(void **state)
         {"sendmail -N sometimes a", NULL},
         {"sendmail -N never,delay a", NULL},
         {"sendmail -R some a", NULL},
+        {"sendmail -V '' a", NULL},
+        {"sendmail -V \xe9t\xe9 a", NULL},
+        {"sendmail -V "
+         "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+         "890123456789x a",
+         NULL},
+        {"sendmail -V "
+         "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+         "89012345678+ a",
+         NULL},
         {"sendmail -B 9BIT a", NULL},
         {"sendmail -f a\tb c", NULL},
     };

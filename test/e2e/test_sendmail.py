@@ -247,6 +247,50 @@ def test_what_sendmail_would_refuse_is_refused_by_the_server_too(server, sender)
     assert 'pickup.refused' in server.log()
 
 
+def read_notice(mail):
+    """The whole text of a notice."""
+    return email.message_from_bytes(mail, policy=email.policy.default).get_content()
+
+
+@needs_root
+def test_a_refusal_is_found_by_everyone_it_is_about(server, sender):
+    user = user_named('daemon', 'bin')
+    own = f'{user.pw_name}@{DOMAIN}'
+    server.add_account(own)
+    text = (b'hikyaku-mail 1\nfrom boss@Example.JP\nto 0 - hanako@example.jp\nto 0 - taro\n\n'
+            b'Subject: by hand\n\nx\n')
+    drop_file(server, 'msg.whole', text, user)
+    mail, = mails(server, own, 1)
+    told = read_notice(mail)
+    for name in ('boss@example.jp', HANAKO, TARO):
+        event = refusals(server, name)[0]
+        assert event['enhanced'] == '5.7.1' and event['code'] == '550'
+        assert event['sender'] == 'boss@example.jp' and not event['text'].startswith('5.')
+        assert event['text'].count('5.7.1') == 0
+        # The notice has the reference of the trace.
+        assert event['ref'] in told
+    assert '利用者' in told and 'may not send as boss@Example.JP' in told
+    assert header(mail, 'subject')[0].endswith('/ Your mail was not sent')
+
+
+def refusals(server, address):
+    """The details of refusals that an address finds, the oldest first, each with its ref."""
+    return [dict(event['details'], ref=event['ref'])
+            for event in server.cli_json('trace', address) if event['event'] == 'refused']
+
+
+def test_one_refused_recipient_is_found_by_its_own_name(server, sender):
+    server.add_account(f'{me()}@{DOMAIN}')
+    sender.send('taro', 'no-such-one', stdin=b'Subject: half\n\nx\n')
+    mail, = mails(server, f'{me()}@{DOMAIN}', 1)
+    assert '<no-such-one>: 5.1.1 there is no such mailbox here' in read_notice(mail)
+    event, = refusals(server, f'no-such-one@{DOMAIN}')
+    assert event['enhanced'] == '5.1.1' and event['sender'] == f'{me()}@{DOMAIN}'
+    told = server.cli('trace', f'no-such-one@{DOMAIN}')
+    assert f'to <no-such-one@{DOMAIN}>' in told and '5.1.1 there is no such mailbox' in told
+    assert '5.1.1 5.1.1' not in told
+
+
 def drop_file(server, name, text, user=None, mode=0o640):
     """Puts a file into the spool folder as a user would with a shell."""
     script = (f'umask 0; cat >"$1/t.$$" && chmod {mode:o} "$1/t.$$" && mv "$1/t.$$" "$1/{name}"')
@@ -376,6 +420,11 @@ def test_usage_is_answered_as_sysexits_says(sender):
         (('-z', 'taro'), b'x\n', 64),
         (('not an address@@',), b'x\n', 67),
         (('-t',), b'To: <a@@b>\n\n', 65),
+        # What is broken is nobody here, whose name it begins with.
+        (('taro@@osaka.test',), b'x\n', 67),
+        (('taro@osaka..test',), b'x\n', 67),
+        (('taro@',), b'x\n', 67),
+        (('-t',), b'To: taro@@osaka.test\n\n', 65),
         (('taro',), b'a\0b\n', 65),
         (('-C', '/nonexistent', 'taro'), b'x\n', 66),
         (('-q',), b'', 0),
@@ -407,15 +456,16 @@ def test_smtp_on_standard_input(server, sender):
     run = sender.send('-bs', stdin=dialogue + big)
     replies = run.stdout.decode().splitlines()
     assert replies[0].startswith('220 ') and replies[-1].startswith('221 ')
-    assert sum('Accepted as' in reply for reply in replies) == 2, replies
+    # It names no id, which the server would not know.
+    assert replies.count('250 2.0.0 Left for the server') == 2, replies
     mail, = mails(server, TARO, 1)
     assert header(mail, 'subject') == ['by -bs'] and b'\n.dot' in mail
-    assert len(header(mail, 'received')) == 2
+    assert [' id ' in line for line in header(mail, 'received')] == [True, False]
     mail, = mails(server, HANAKO, 1)
     assert mail.count(b'0123456789') == 30000
     run = sender.send('-bs', stdin=b'HELO x\nMAIL FROM:<>\nRCPT TO:<taro@example.jp>\nDATA\n\nx\n'
                                    b'.\nQUIT\n')
-    assert b'Accepted as' in run.stdout
+    assert b' Left for the server' in run.stdout
     mails(server, TARO, 2)
 
 

@@ -6,6 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+/* "メールは送信されませんでした", as RFC 2047 has it. */
+#define SUBJECT_JAPANESE "=?UTF-8?B?44Oh44O844Or44Gv6YCB5L+h44GV44KM44G+44Gb44KT44Gn44GX44Gf?="
+
 enum { NOTICE_MAX_BYTES = 512 * 1024, WHY_MAX_BYTES = 64 * 1024 };
 
 /* Where the notice can be read: his own mailbox, or that of who looks after the machine. Yields. */
@@ -43,6 +46,18 @@ static void put_lines(struct buf *out, struct str text, const char *indent)
     }
 }
 
+static const char *subject_of(enum settings_languages languages)
+{
+    switch (languages) {
+    case SETTINGS_LANGUAGES_ENGLISH:
+        return "Your mail was not sent";
+    case SETTINGS_LANGUAGES_JAPANESE:
+        return SUBJECT_JAPANESE;
+    default:
+        return SUBJECT_JAPANESE "\r\n / Your mail was not sent";
+    }
+}
+
 static void put_header(struct buf *out, const struct submission *s, int64_t now_ms)
 {
     char date[CLOCK_TEXT_BYTES], id[ID_TEXT_CHARS + 1];
@@ -50,7 +65,8 @@ static void put_header(struct buf *out, const struct submission *s, int64_t now_
 
     buf_printf(out, "From: Mail system <MAILER-DAEMON@%s>\r\nTo: %.*s\r\n", hostname,
                STR_ARG(s->identity.own_text));
-    buf_printf(out, "Subject: Your mail was not sent\r\nDate: %s\r\nMessage-ID: <%s@%s>\r\n",
+    buf_printf(out, "Subject: %s\r\nDate: %s\r\nMessage-ID: <%s@%s>\r\n",
+               subject_of((enum settings_languages)s->settings->queue_languages),
                clock_format_mail(now_ms, date), id_format(s->entry->notice_id, id), hostname);
     /* RFC 3834 section 5. */
     buf_put_c(out, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
@@ -58,31 +74,68 @@ static void put_header(struct buf *out, const struct submission *s, int64_t now_
                    "Content-Transfer-Encoding: 8bit\r\n\r\n");
 }
 
-static void put_body(struct buf *out, const struct submission *s, struct str why, struct str header)
+static void put_complaints(struct buf *out, const struct submission *s, bool is_japanese)
 {
-    bool is_all = s->recipient_count == 0;
+    CLEANUP(buf_done) struct buf text = {.len = 0};
 
+    buf_init(&text, WHY_MAX_BYTES);
+    for (const struct complaint *c = s->complaints; c != NULL; c = c->next) {
+        if (c->recipient.len > 0)
+            buf_printf(&text, "<%.*s>: ", STR_ARG(c->recipient));
+        buf_printf(&text, "%s ", complaint_enhanced(c));
+        complaint_put(c, is_japanese, &text);
+        buf_put_char(&text, '\n');
+    }
+    put_lines(out, buf_str(&text), "    ");
+}
+
+static void put_english(struct buf *out, const struct submission *s, const char *id)
+{
     buf_printf(out, "A mail that %s handed in on %s was not sent%s.\r\n\r\nThe reason:\r\n\r\n",
                s->user.login, s->settings->server_hostname,
-               is_all ? "" : " to all who were to get it");
-    put_lines(out, str_sub(why, 0, WHY_MAX_BYTES), "    ");
+               s->recipient_count == 0 ? "" : " to all who were to get it");
+    put_complaints(out, s, false);
+    buf_printf(
+        out, "\r\nIf you ask your administrator for help, please give this reference: %s\r\n", id);
+}
+
+static void put_japanese(struct buf *out, const struct submission *s, const char *id)
+{
+    buf_printf(out, "利用者 %s が %s で送信したメールは、%s。\r\n\r\n理由:\r\n\r\n", s->user.login,
+               s->settings->server_hostname,
+               s->recipient_count == 0 ? "どなたにも送信されませんでした"
+                                       : "次の宛先には送信されませんでした");
+    put_complaints(out, s, true);
+    buf_printf(out, "\r\n管理者にお問い合わせの際は、この受付番号をお伝えください: %s\r\n", id);
+}
+
+static void put_text(struct buf *out, const struct submission *s, struct str header)
+{
+    unsigned languages = (unsigned)s->settings->queue_languages;
+    char id[ID_TEXT_CHARS + 1];
+
+    id_format(s->entry->id, id);
+    put_header(out, s, clock_real_ms());
+    if (languages != SETTINGS_LANGUAGES_ENGLISH)
+        put_japanese(out, s, id);
+    if (languages == SETTINGS_LANGUAGES_BOTH)
+        buf_put_c(out, "\r\n"
+                       "------------------------------------------------------------------------"
+                       "\r\n\r\n");
+    if (languages != SETTINGS_LANGUAGES_JAPANESE)
+        put_english(out, s, id);
     if (header.len == 0)
         return;
-    buf_put_c(out, "\r\nIts header was:\r\n\r\n");
+    buf_put_c(out, languages == SETTINGS_LANGUAGES_ENGLISH ? "\r\nIts header was:\r\n\r\n"
+                   : languages == SETTINGS_LANGUAGES_JAPANESE
+                       ? "\r\nメールのヘッダー:\r\n\r\n"
+                       : "\r\nメールのヘッダー / Its header was:\r\n\r\n");
     put_lines(out, header, "    ");
 }
 
-static void put_text(struct buf *out, const struct submission *s, struct str why, struct str header)
+int notice_send(const struct submission *s, struct str header)
 {
-    int64_t now_ms = clock_real_ms();
-
-    put_header(out, s, now_ms);
-    put_body(out, s, why, header);
-}
-
-int notice_send(const struct submission *s, struct str why, struct str header)
-{
-    CLEANUP(buf_done) struct buf text;
+    CLEANUP(buf_done) struct buf text = {.len = 0};
     static const struct address nobody = {.is_null = true};
     static const struct smtp_mail_params params = {.has_size = false};
     struct smtp_recipient to = {.is_relay = false};
@@ -94,7 +147,7 @@ int notice_send(const struct submission *s, struct str why, struct str header)
     buf_init(&text, NOTICE_MAX_BYTES);
     buf_put_c(&text, "Return-Path: <>\r\n");
     size_t prefix_bytes = text.len;
-    put_text(&text, s, why, header);
+    put_text(&text, s, header);
     sink_init(&sink, s->backend);
     r = sink_put(&sink, buf_str(&text));
     struct smtp_message message = {.id = s->entry->notice_id,

@@ -7,6 +7,6 @@
 
 #include "svc/pickup/submission.h"
 
-/* Says `why` (lines that end in LF) and quotes the header of the mail. Yields. 0 when it is stored
- * or has been before; negative errno. */
-MUST_CHECK int notice_send(const struct submission *s, struct str why, struct str header);
+/* Says what the submission complains of, in the languages of the settings, and quotes the header of
+ * the mail. Yields. 0 when it is stored or has been before; negative errno. */
+MUST_CHECK int notice_send(const struct submission *s, struct str header);

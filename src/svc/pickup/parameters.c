@@ -8,15 +8,21 @@ static const char *put_param(struct arena *arena, const char *keyword, struct st
     return value.len > 0 ? arena_printf(arena, " %s=%.*s", keyword, STR_ARG(value)) : "";
 }
 
+/* Each by itself: what is wrong with one is no reason to lose the other. */
 static void take_dsn(const struct submit_envelope *e, struct arena *arena,
                      struct smtp_mail_params *out)
 {
+    struct str ret = str_from_c(put_param(arena, "RET", e->ret));
+    struct str envid = str_from_c(put_param(arena, "ENVID", e->envid));
+    struct smtp_mail_params id;
     struct str keyword;
-    struct str text = str_from_c(arena_printf(arena, "%s%s", put_param(arena, "RET", e->ret),
-                                              put_param(arena, "ENVID", e->envid)));
 
-    if (smtp_params_parse_mail(text, 0, arena, out, &keyword) != SMTP_PARAMS_OK)
+    if (smtp_params_parse_mail(ret, 0, arena, out, &keyword) != SMTP_PARAMS_OK)
         *out = (struct smtp_mail_params){.has_size = false};
+    if (smtp_params_parse_mail(envid, 0, arena, &id, &keyword) != SMTP_PARAMS_OK)
+        return;
+    out->envid = id.envid;
+    out->envid_raw = id.envid_raw;
 }
 
 /* The server may have been down since the mail was left. */

@@ -58,6 +58,12 @@ static void what_is_asked_for_is_taken(void **state)
     assert_true(params.hold == SMTP_HOLD_UNTIL && params.by == SMTP_BY_RETURN);
     assert_in_range(params.by_s, 7198, 7200);
     assert_int_equal(params.priority, -3);
+    e = (struct submit_envelope){.ret = STR("full"), .envid = STR("a+b")};
+    assert_int_equal(take(&e, 0).code, 0);
+    assert_true(params.ret == SMTP_RET_FULL && params.envid_raw.len == 0);
+    e = (struct submit_envelope){.ret = STR("nonsense"), .envid = STR("a+2Bb")};
+    assert_int_equal(take(&e, 0).code, 0);
+    assert_true(params.ret == SMTP_RET_NONE && str_eq_c(params.envid, "a+b"));
     e = (struct submit_envelope){.ret = STR("nonsense")};
     assert_int_equal(take(&e, 0).code, 0);
     assert_true(params.ret == SMTP_RET_NONE && params.hold == SMTP_HOLD_NONE);

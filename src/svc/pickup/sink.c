@@ -54,7 +54,7 @@ int sink_put(struct sink *s, struct str piece)
 
 int sink_deliver(struct sink *s, struct smtp_message *message)
 {
-    CLEANUP(buf_done) struct buf summary;
+    CLEANUP(buf_done) struct buf summary = {.len = 0};
 
     if (s->error == 0 && s->spool != 0)
         s->error = spill(s, 1);

@@ -28,12 +28,14 @@ enum {
     HEAD_MAX_BYTES = SUBMIT_HEADER_MAX_BYTES + 2 * READ_BYTES,
     FILE_MAX_BYTES = SUBMIT_ENVELOPE_MAX_BYTES + READ_BYTES,
     MENDED_MAX_BYTES = 3 * SUBMIT_HEADER_MAX_BYTES,
-    WHY_MAX_BYTES = 256 * 1024,
     ADDRESS_BYTES = 8192, /* what is kept of one recipient */
     ENVELOPE_ARENA_BYTES = SUBMIT_RECIPIENTS_MAX * (int)sizeof(struct submit_recipient) + 1024,
     ARENA_BYTES = SUBMIT_ARENA_BYTES + SUBMIT_ENVELOPE_MAX_BYTES +
-                  SUBMIT_RECIPIENTS_MAX * (ADDRESS_BYTES + (int)sizeof(struct submit_recipient)),
+                  SUBMIT_RECIPIENTS_MAX * (ADDRESS_BYTES + (int)sizeof(struct submit_recipient) +
+                                           (int)sizeof(struct complaint)) +
+                  4 * COMPLAINT_TEXT_MAX_BYTES,
     QUOTED_MAX_BYTES = 16 * 1024,
+    TRACED_MAX = 50, /* events of one mail */
 };
 
 /* The head of the message, with line ends of CR LF, and where the rest goes on. */
@@ -46,40 +48,105 @@ struct text {
 
 /* --- what is told --- */
 
-static void say(struct submission *s, struct str what, const char *fmt, ...) ATTR_PRINTF(3, 4);
-
-/* Notes a reason; `what` is the recipient it is about, or empty. */
-static void say(struct submission *s, struct str what, const char *fmt, ...)
+static struct str keep(struct submission *s, struct str text)
 {
-    va_list args;
-    size_t at;
-
-    if (what.len > 0)
-        buf_printf(&s->why, "<%.*s>: ", STR_ARG(what));
-    at = s->why.len;
-    va_start(args, fmt);
-    buf_vprintf(&s->why, fmt, args);
-    va_end(args);
-    struct str text = str_sub(buf_str(&s->why), at, s->why.len);
-    LOG(LOG_INFO, "pickup.refused", LOG_ID("message", s->entry->id), LOG_INT("uid", s->st.st_uid),
-        LOG_C("login", s->user.login), LOG_STR("recipient", what), LOG_STR("why", text));
-    buf_put_char(&s->why, '\n');
+    return arena_str(&s->arena, str_sub(text, 0, COMPLAINT_TEXT_MAX_BYTES / 2));
 }
 
-static void trace_refusal(struct submission *s)
+static struct str keep_number(struct submission *s, uint64_t number)
 {
-    CLEANUP(cleanup_free) char *text = str_dup(str_sub(buf_str(&s->why), 0, LOG_VALUE_MAX_BYTES));
-    struct reply reply = reply_of(550, "5.7.1", text);
+    return str_from_c(arena_printf(&s->arena, "%llu", (unsigned long long)number));
+}
+
+/* Notes a reason; its words and the recipient it is about are kept. */
+static void complain(struct submission *s, struct complaint c)
+{
+    struct complaint *kept = arena_alloc(&s->arena, sizeof(*kept));
+    struct buf text;
+
+    for (size_t i = 0; i < COMPLAINT_WORDS; i++)
+        c.words[i] = keep(s, c.words[i]);
+    c.recipient = keep(s, c.recipient);
+    *kept = c;
+    *s->complaints_end = kept;
+    s->complaints_end = &kept->next;
+    buf_init(&text, COMPLAINT_TEXT_MAX_BYTES);
+    complaint_put(&c, false, &text);
+    LOG(LOG_INFO, "pickup.refused", LOG_ID("message", s->entry->id), LOG_INT("uid", s->st.st_uid),
+        LOG_C("login", s->user.login), LOG_STR("recipient", c.recipient),
+        LOG_C("enhanced", complaint_enhanced(&c)), LOG_STR("why", buf_str(&text)));
+    buf_done(&text);
+}
+
+static void complain_of(struct submission *s, enum complaint_reason reason, struct str recipient)
+{
+    complain(s, (struct complaint){.reason = reason, .recipient = recipient});
+}
+
+/* The address as typed, with the default domain. */
+static enum address_error parse_address(struct submission *s, struct str text, struct address *out)
+{
+    if (str_rfind(text, '@') < 0)
+        text = str_from_c(
+            arena_printf(&s->arena, "%.*s@%.*s", STR_ARG(text), STR_ARG(s->identity.domain)));
+    return address_parse(text, ADDRESS_MAY_BE_UTF8, &s->arena, out);
+}
+
+static struct str print(struct submission *s, const struct address *a)
+{
+    struct buf out;
+
+    buf_init(&out, ADDRESS_TEXT_MAX_BYTES);
+    address_print(a, &out);
+    struct str text = arena_str(&s->arena, buf_str(&out));
+    buf_done(&out);
+    return text;
+}
+
+/* As the trace is asked for it; what is no address as it was typed. */
+static struct str print_typed(struct submission *s, struct str typed)
+{
+    struct address a;
+
+    return parse_address(s, typed, &a) == ADDRESS_OK
+               ? print(s, &a)
+               : arena_str(&s->arena, str_sub(typed, 0, SMTP_TRACE_TEXT_BYTES));
+}
+
+static void trace_complaint(struct submission *s, const struct complaint *c, struct str recipient)
+{
+    struct buf text;
+
+    if (s->traced_count++ >= TRACED_MAX)
+        return;
+    buf_init(&text, COMPLAINT_TEXT_MAX_BYTES);
+    complaint_put(c, false, &text);
+    struct reply reply = reply_of(550, complaint_enhanced(c), buf_c_str(&text));
     struct smtp_refusal refusal = {.event = "refused",
                                    .ref = s->entry->id,
-                                   .session_id = s->entry->id,
                                    .reply = &reply,
                                    .stage = "sendmail",
                                    .peer_text = STR("local"),
                                    .helo = str_from_c(s->user.login),
-                                   .sender = s->identity.own_text};
-
+                                   .sender = s->envelope.has_sender
+                                                 ? print_typed(s, s->envelope.sender)
+                                                 : s->identity.own_text};
+    if (recipient.len > 0)
+        refusal.recipient = print_typed(s, recipient);
     s->backend->refused(s->backend->arg, &refusal);
+    buf_done(&text);
+}
+
+/* What is wrong with the whole is found by every recipient. */
+static void trace_complaints(struct submission *s)
+{
+    for (const struct complaint *c = s->complaints; c != NULL; c = c->next) {
+        bool is_for_all = c->recipient.len == 0 && s->envelope.recipient_count > 0;
+        if (!is_for_all)
+            trace_complaint(s, c, c->recipient);
+        for (size_t i = 0; is_for_all && i < s->envelope.recipient_count; i++)
+            trace_complaint(s, c, s->envelope.recipients[i].address);
+    }
 }
 
 /* --- reading the file --- */
@@ -174,15 +241,6 @@ static int read_head(struct submission *s, struct text *t)
 
 /* --- sender and recipients --- */
 
-/* The address as typed, with the default domain. */
-static enum address_error parse_address(struct submission *s, struct str text, struct address *out)
-{
-    if (str_rfind(text, '@') < 0)
-        text = str_from_c(
-            arena_printf(&s->arena, "%.*s@%.*s", STR_ARG(text), STR_ARG(s->identity.domain)));
-    return address_parse(text, ADDRESS_MAY_BE_UTF8, &s->arena, out);
-}
-
 /* 0; -EPERM when it was said why not; other negative errno. Yields. */
 static int take_sender(struct submission *s, const struct submit_envelope *e)
 {
@@ -199,8 +257,9 @@ static int take_sender(struct submission *s, const struct submit_envelope *e)
     struct address wanted;
     enum address_error error = parse_address(s, e->sender, &wanted);
     if (error != ADDRESS_OK) {
-        say(s, STR(""), "the sender address \"%.*s\" is none: %s", STR_ARG(e->sender),
-            address_error_text(error));
+        complain(s,
+                 (struct complaint){.reason = COMPLAINT_BAD_SENDER,
+                                    .words = {e->sender, str_from_c(address_error_text(error))}});
         return -EPERM;
     }
     int r = identity_may_use(&s->identity, &wanted, &may);
@@ -211,12 +270,10 @@ static int take_sender(struct submission *s, const struct submit_envelope *e)
         return 0;
     }
     CLEANUP(buf_done) struct buf his;
-    buf_init(&his, WHY_MAX_BYTES);
+    buf_init(&his, COMPLAINT_TEXT_MAX_BYTES / 2);
     identity_put_addresses(&s->identity, &his);
-    say(s, STR(""),
-        "5.7.1 the user %s may not send as %.*s, but as: %s; submit.senders in the server's "
-        "configuration gives more addresses",
-        s->user.login, STR_ARG(e->sender), buf_c_str(&his));
+    complain(s, (struct complaint){.reason = COMPLAINT_FOREIGN_SENDER,
+                                   .words = {str_from_c(s->user.login), e->sender, buf_str(&his)}});
     return -EPERM;
 }
 
@@ -273,23 +330,24 @@ static int take_recipient(struct submission *s, const struct submit_recipient *w
 
     enum address_error error = parse_address(s, wanted->address, &to->address);
     if (error != ADDRESS_OK) {
-        say(s, wanted->address, "5.1.3 this is no address: %s", address_error_text(error));
+        complain(s, (struct complaint){.reason = COMPLAINT_BAD_RECIPIENT,
+                                       .recipient = wanted->address,
+                                       .words = {str_from_c(address_error_text(error))}});
         return 0;
     }
     int r = locate(s, &to->address, &destination);
     if (r < 0)
         return r;
     if (destination == SMTP_DESTINATION_UNKNOWN_USER) {
-        say(s, wanted->address, "5.1.1 there is no such mailbox here; check the spelling");
+        complain_of(s, COMPLAINT_NO_MAILBOX, wanted->address);
         return 0;
     }
     if (destination == SMTP_DESTINATION_LOOP) {
-        say(s, wanted->address, "5.4.6 its aliases lead in a circle; tell its postmaster");
+        complain_of(s, COMPLAINT_ALIAS_LOOP, wanted->address);
         return 0;
     }
     if (destination == SMTP_DESTINATION_SUPPRESSED) {
-        say(s, wanted->address,
-            "5.1.1 its server has refused it for good, again and again; mail to it is held back");
+        complain_of(s, COMPLAINT_SUPPRESSED, wanted->address);
         return 0;
     }
     to->is_relay = destination == SMTP_DESTINATION_REMOTE;
@@ -309,7 +367,9 @@ static int take_mail_params(struct submission *s, const struct submit_envelope *
 
     if (refusal.code == 0)
         return 0;
-    say(s, STR(""), "%s %s", refusal.enhanced, refusal.text);
+    complain(s, (struct complaint){.reason = COMPLAINT_PARAMETER,
+                                   .enhanced = arena_printf(&s->arena, "%s", refusal.enhanced),
+                                   .words = {str_from_c(refusal.text)}});
     return -EPERM;
 }
 
@@ -338,17 +398,6 @@ static int judge_authors(struct submission *s, const struct submit_authors *auth
     return r;
 }
 
-static struct str print(struct submission *s, const struct address *a)
-{
-    struct buf out;
-
-    buf_init(&out, ADDRESS_TEXT_MAX_BYTES);
-    address_print(a, &out);
-    struct str text = arena_str(&s->arena, buf_str(&out));
-    buf_done(&out);
-    return text;
-}
-
 /* Lines that only mailboxes see. Where several are to get it, naming one would tell the others. */
 static void put_prefix(struct submission *s, struct buf *out)
 {
@@ -366,7 +415,7 @@ static void put_prefix(struct submission *s, struct buf *out)
 static int put_header(struct submission *s, const struct text *t, struct str full_name,
                       struct sink *sink, uint32_t *out_prefix_bytes)
 {
-    CLEANUP(buf_done) struct buf out;
+    CLEANUP(buf_done) struct buf out = {.len = 0};
     char id[ID_TEXT_CHARS + 1], date[CLOCK_TEXT_BYTES];
     struct submit_author author = {.own = s->identity.own_text,
                                    .full_name = full_name.len > 0 ? full_name
@@ -391,7 +440,8 @@ static int put_header(struct submission *s, const struct text *t, struct str ful
     bool is_whole = t->header.body.len == 0 || str_find(t->header.body, '\n') >= 0 ||
                     t->head.len < SUBMIT_HEADER_MAX_BYTES;
     if (buf_status(&out) < 0 || !is_whole || t->header.fields.len > SUBMIT_HEADER_MAX_BYTES) {
-        say(s, STR(""), "5.6.0 the header is too long: at most %d bytes", SUBMIT_HEADER_MAX_BYTES);
+        complain(s, (struct complaint){.reason = COMPLAINT_LONG_HEADER,
+                                       .words = {keep_number(s, SUBMIT_HEADER_MAX_BYTES)}});
         return -EPERM;
     }
     return sink_put(sink, buf_str(&out));
@@ -423,10 +473,10 @@ static int check_text(struct submission *s, const struct text *t, const struct s
     const struct mime_facts *facts = mime_scanner_facts(sink->mime);
 
     if (t->scan.has_nul)
-        say(s, STR(""), "5.6.0 the message has a NUL byte; send it base64-encoded");
+        complain_of(s, COMPLAINT_NUL, STR(""));
     else if (facts->received_count > (uint32_t)s->settings->smtp_max_received + 1)
-        say(s, STR(""), "5.4.6 mail loop: the message has passed through %u servers",
-            facts->received_count - 1);
+        complain(s, (struct complaint){.reason = COMPLAINT_MAIL_LOOP,
+                                       .words = {keep_number(s, facts->received_count - 1)}});
     else
         return 0;
     return -EPERM;
@@ -435,12 +485,13 @@ static int check_text(struct submission *s, const struct text *t, const struct s
 static void explain(struct submission *s, int error)
 {
     if (error == -EFBIG)
-        say(s, STR(""), "5.3.4 the message is too big: at most %llu bytes are taken",
-            (unsigned long long)s->settings->smtp_max_message_size);
+        complain(s,
+                 (struct complaint){.reason = COMPLAINT_TOO_BIG,
+                                    .words = {keep_number(s, s->settings->smtp_max_message_size)}});
     else if (error == -E2BIG)
-        say(s, STR(""), "5.4.5 the aliases of this message lead to too many mailboxes");
+        complain_of(s, COMPLAINT_TOO_MANY_COPIES, STR(""));
     else if (error == -EMSGSIZE)
-        say(s, STR(""), "5.5.3 too many recipients with long parameters; send fewer at once");
+        complain_of(s, COMPLAINT_LONG_ENVELOPE, STR(""));
 }
 
 static bool is_final(int error)
@@ -453,7 +504,6 @@ static bool is_final(int error)
 static int deliver(struct submission *s, struct text *t, struct sink *sink, uint32_t prefix_bytes)
 {
     struct smtp_message message = {.id = s->entry->id,
-                                   .session_id = s->entry->id,
                                    .received_ms = clock_real_ms(),
                                    .peer_text = STR("local"),
                                    .helo = str_from_c(s->user.login),
@@ -477,12 +527,12 @@ static int deliver(struct submission *s, struct text *t, struct sink *sink, uint
 /* Tells the sender what was noted. Yields. 0 or negative errno. */
 static int tell(struct submission *s, const struct text *t)
 {
-    if (s->why.len == 0 || s->verdict == DROP_FOREIGN)
+    if (s->complaints == NULL || s->verdict == DROP_FOREIGN)
         return 0;
-    trace_refusal(s);
+    trace_complaints(s);
     if (s->has_null_sender)
         return 0;
-    return notice_send(s, buf_str(&s->why), t->quoted);
+    return notice_send(s, t->quoted);
 }
 
 /* The notice comes before the message: both are known by their ids when this is done again. */
@@ -508,34 +558,31 @@ static int pass_on(struct submission *s, struct text *t, struct str full_name)
 /* Yields. 0 when it is stored; negative errno: is_final tells which are for good. */
 static int process(struct submission *s, struct text *t)
 {
-    struct submit_envelope envelope;
-
     if (s->verdict != DROP_GOOD) {
-        say(s, STR(""),
-            s->verdict == DROP_UNREADABLE
-                ? "the file in the spool folder may not be read by the server"
-                : "the file in the spool folder was not made there");
+        complain_of(
+            s, s->verdict == DROP_UNREADABLE ? COMPLAINT_UNREADABLE_FILE : COMPLAINT_FOREIGN_FILE,
+            STR(""));
         return -EPERM;
     }
-    int r = read_envelope(s, &envelope);
+    int r = read_envelope(s, &s->envelope);
     if (r == 0)
-        say(s, STR(""), "the file in the spool folder is no mail that sendmail has written");
+        complain_of(s, COMPLAINT_NO_MAIL, STR(""));
     if (r <= 0)
         return r == 0 ? -EPERM : r;
-    r = take_envelope(s, &envelope);
+    r = take_envelope(s, &s->envelope);
     /* Also for the notice, which quotes it. */
     int head = read_head(s, t);
     if (r == 0)
         r = head;
-    return r < 0 ? r : pass_on(s, t, envelope.full_name);
+    return r < 0 ? r : pass_on(s, t, s->envelope.full_name);
 }
 
 static void init(struct submission *s)
 {
     s->recipients_end = &s->recipients;
+    s->complaints_end = &s->complaints;
     arena_init(&s->arena, ARENA_BYTES);
     buf_init(&s->file, FILE_MAX_BYTES);
-    buf_init(&s->why, WHY_MAX_BYTES);
     identity_init(&s->identity, s->settings, s->backend, &s->user, &s->arena);
 }
 
@@ -558,7 +605,6 @@ enum submission_end submission_run(struct submission *s)
         LOG(LOG_WARNING, "pickup.later", LOG_ID("message", s->entry->id), LOG_ERR(error));
     buf_done(&text->head);
     free(text);
-    buf_done(&s->why);
     buf_done(&s->file);
     arena_done(&s->arena);
     if (r < 0)

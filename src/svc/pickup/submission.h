@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "mail/submit_file.h"
+#include "svc/pickup/complaint.h"
 #include "svc/pickup/drop.h"
 #include "svc/pickup/identity.h"
 #include "svc/pickup/sink.h"
@@ -38,7 +40,10 @@ struct submission {
     struct arena arena;
     struct buf file; /* the bytes of the file that were read and not used yet */
     uint64_t read_bytes;
-    struct buf why; /* what is to be told, one line for each thing */
+    struct submit_envelope envelope; /* all empty until it was read */
+    struct complaint *complaints;    /* what is to be told */
+    struct complaint **complaints_end;
+    size_t traced_count;
 };
 
 /* The first fields are filled by the caller, who owns them. Yields. */

@@ -107,9 +107,9 @@ def test_five_days():
         until(lambda: attempts(server, message) == 1, 10, 'the first attempt')
         ages, age = [], 0
         for pause in [5, 10, 15, 30, 60, 120] + [240] * 29:
-            server.advance(pause * MINUTE - 2000)
+            server.advance(pause * MINUTE - 20_000)
             assert attempts(server, message) == len(ages) + 1
-            server.advance(2500)
+            server.advance(20_500)
             age += pause
             if age >= 5 * 24 * 60:
                 break

@@ -121,13 +121,17 @@ def sanitizer_logs():
 
 def children(pid):
     """The process ids of all descendants of `pid`."""
+    try:
+        threads = os.listdir(f'/proc/{pid}/task')
+    except OSError:  # it has ended
+        return []
     found = []
-    for path in pathlib.Path(f'/proc/{pid}/task').glob('*/children'):
+    for thread in threads:
         try:
-            direct = [int(word) for word in path.read_text().split()]
+            direct = pathlib.Path(f'/proc/{pid}/task/{thread}/children').read_text().split()
         except OSError:
             continue
-        for child in direct:
+        for child in map(int, direct):
             found += [child, *children(child)]
     return found
 

@@ -67,7 +67,8 @@ struct mime_scanner {
     struct summary_part *root;
     struct mime_facts facts;
     enum scan_state state;
-    struct mark at;          /* what is behind us, without the gathered head */
+    struct mark at; /* what is behind us, without the gathered head */
+    uint64_t line_start;
     bool is_in_line;         /* the head of the line has been dealt with */
     char last_byte;          /* before `at` */
     unsigned line_end_bytes; /* of the line before, 1 or 2; 0: it is not ours to give away */
@@ -397,6 +398,12 @@ static void end_boundary_line(struct mime_scanner *s)
         open_part(s, false);
 }
 
+static void note_line(struct mime_scanner *s, uint64_t end)
+{
+    s->facts.longest_line_bytes = MAX(s->facts.longest_line_bytes, end - s->line_start);
+    s->line_start = end;
+}
+
 static void advance(struct mime_scanner *s, struct str bytes)
 {
     bool has_end = bytes.len > 0 && bytes.ptr[bytes.len - 1] == '\n';
@@ -410,6 +417,8 @@ static void advance(struct mime_scanner *s, struct str bytes)
     s->line_end_bytes = s->last_byte == '\r' ? 2 : 1;
     s->last_byte = bytes.ptr[bytes.len - 1];
     s->is_in_line = !has_end;
+    if (has_end)
+        note_line(s, s->at.bytes);
     if (has_end && (s->state == IN_OPENING_LINE || s->state == IN_CLOSING_LINE))
         end_boundary_line(s);
 }
@@ -473,6 +482,7 @@ static size_t skip_body_lines(struct mime_scanner *s, struct str piece)
     while ((lf = memchr(piece.ptr + at, '\n', piece.len - at)) != NULL) {
         at = (size_t)(lf - piece.ptr) + 1;
         s->at.lines++;
+        note_line(s, s->at.bytes + at);
         if (at == piece.len || (has_boundaries && piece.ptr[at] == '-')) {
             s->line_end_bytes = (at > 1 ? piece.ptr[at - 2] : s->last_byte) == '\r' ? 2 : 1;
             s->is_in_line = false;
@@ -538,6 +548,7 @@ struct summary_part *mime_scanner_finish(struct mime_scanner *s)
     ASSERT(s->depth > 0);
     if (s->head_bytes > 0)
         take_line_head(s, str_from_mem(s->head, s->head_bytes));
+    note_line(s, s->at.bytes);
     if (s->state == IN_HEADER)
         end_header(s, s->at);
     while (s->depth > 0)

@@ -14,13 +14,16 @@
 #include "base/str.h"
 #include "mail/summary.h"
 
+enum { MIME_LINE_MAX_BYTES = 1000 }; /* with CRLF: RFC 5321 section 4.5.3.1.6 */
+
 struct mime_scanner;
 
 /* What SMTP wants to know of the outermost header. */
 struct mime_facts {
-    uint32_t received_count; /* Received fields (RFC 5321 section 6.3) */
-    uint64_t header_bytes;   /* up to and with the empty line; all when there is none */
-    bool has_header_8bit;    /* a byte >= 0x80 in the outermost header (needs SMTPUTF8) */
+    uint32_t received_count;     /* Received fields (RFC 5321 section 6.3) */
+    uint64_t header_bytes;       /* up to and with the empty line; all when there is none */
+    bool has_header_8bit;        /* a byte >= 0x80 in the outermost header (needs SMTPUTF8) */
+    uint64_t longest_line_bytes; /* of all lines, with the line end; known after finish */
     bool has_from, has_date, has_message_id;
     bool has_bad_header_line; /* a header line that is neither field, continuation nor "From " */
 };

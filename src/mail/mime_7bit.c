@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/cursor.h"
 #include "mail/header.h"
+#include "mail/mime.h"
 #include "mail/mime_describe.h"
 #include "mail/mime_param.h"
 #include "mail/summary.h"
@@ -27,6 +28,8 @@ enum {
     HEADER_ARENA_BYTES = 4 * 1024 * 1024,
     EDITS_MAX = 16 * 1024,
     ESCAPE_COLUMN = 70, /* where a mended line of quoted-printable is broken */
+    BASE64_COLUMN = 76,
+    LINE_COLUMN = MIME_LINE_MAX_BYTES - 2,
     NO_EDIT = -1,
 };
 
@@ -37,12 +40,17 @@ enum edit_action {
     EDIT_MASK,   /* 8-bit bytes become '*', which no boundary has (RFC 2046 section 5.1.1) */
     EDIT_ESCAPE, /* 8-bit bytes of quoted-printable become =XX */
     EDIT_FILTER, /* base64: what is not of its alphabet means nothing (RFC 2045 section 6.8) */
+    EDIT_REWRAP, /* the same, and its lines are made anew */
+    EDIT_BREAK,  /* long lines are broken */
+    EDIT_FOLD,   /* a line end before the space that is here */
 };
 
 struct edit {
     uint64_t start, end;
     enum edit_action action;
     enum transfer_encoding encoding;
+    bool breaks_lines;     /* EDIT_MASK, EDIT_ESCAPE */
+    bool is_encoding;      /* of a Content-Transfer-Encoding field */
     const char *field;     /* Content-Transfer-Encoding to write at the start, or NULL */
     bool has_mime_version; /* write MIME-Version too */
 };
@@ -72,13 +80,13 @@ struct open_part {
     bool is_digest, is_signed;
     bool has_mime_version;
     bool has_children;
-    bool has_nul;
+    bool has_nul, has_long_line;
     char boundary[MIME_BOUNDARY_MAX_BYTES + 1];
     size_t boundary_bytes;
-    bool has_boundary;            /* and its closing line has not come */
-    int first_field, field_count; /* edits of Content-Transfer-Encoding fields */
-    int insertion;                /* the edit at the end of the header */
-    int body;                     /* the edit of the body; of a multipart, of loose text */
+    bool has_boundary; /* and its closing line has not come */
+    int first_edit;    /* of its header */
+    int insertion;     /* the edit at the end of the header */
+    int body;          /* the edit of the body; of a multipart, of loose text */
     uint64_t bytes_8bit, bytes;
 };
 
@@ -86,8 +94,9 @@ enum look_state { IN_HEADER, IN_BODY, IN_OPENING_LINE, IN_CLOSING_LINE };
 
 struct mime_7bit {
     struct mime_7bit_facts facts;
+    unsigned wants;
     enum look_state state;
-    bool has_binary, is_impossible, is_too_complex;
+    bool has_binary, is_impossible, is_too_complex, mends_lines;
     struct edit *edits;
     int edit_count, edit_room;
     /* First pass. */
@@ -95,6 +104,10 @@ struct mime_7bit {
     unsigned line_end_bytes; /* of the line before */
     char last_byte;
     bool is_in_line;
+    uint64_t line_start; /* a fold begins a line, too */
+    uint64_t space_at,
+        fold_at; /* of a header line: its last space, the last one between words; 0 */
+    bool has_word;
     char head[LINE_HEAD_BYTES];
     size_t head_bytes;
     struct buf kept; /* fields of the header being read */
@@ -109,6 +122,7 @@ struct mime_7bit {
     int next_edit;
     bool is_editing;
     size_t column; /* of a line that is mended */
+    unsigned escape_left;
     bool begins_with_dash;
     struct transfer_encoder encoder;
 };
@@ -143,16 +157,20 @@ static struct edit *edit_at(struct mime_7bit *m, int index)
 static void declare(struct mime_7bit *m, const struct open_part *o, const char *field)
 {
     struct edit *insertion = edit_at(m, o->insertion);
+    bool has_field = false;
 
-    for (int i = 0; i < o->field_count; i++) {
-        struct edit *e = &m->edits[o->first_field + i];
+    for (int i = o->first_edit; i < o->insertion; i++) {
+        struct edit *e = &m->edits[i];
+        if (!e->is_encoding)
+            continue;
         e->action = EDIT_DROP;
-        e->field = i == 0 ? field : NULL;
+        e->field = has_field ? NULL : field;
+        has_field = true;
     }
     if (insertion == NULL)
         return;
     insertion->action = EDIT_DROP;
-    insertion->field = o->field_count == 0 ? field : NULL;
+    insertion->field = has_field ? NULL : field;
     insertion->has_mime_version = o->is_message && !o->has_mime_version;
 }
 
@@ -186,43 +204,76 @@ static void encode_leaf(struct mime_7bit *m, const struct open_part *o, struct e
     m->facts.breaks_signature |= is_in_signed(m);
 }
 
-static void close_leaf(struct mime_7bit *m, const struct open_part *o, struct edit *body)
+/* It is only its lines that are too long: not worth a signature. Reports (RFC 3464 section 2.1) may
+ * not be encoded. */
+static void mend_lines(struct mime_7bit *m, const struct open_part *o, struct edit *body)
 {
-    bool is_8bit = o->bytes_8bit > 0;
+    bool is_fixed = o->kind == KIND_UNTOUCHABLE || o->kind == KIND_STATUS;
 
-    if (!is_8bit && o->declared == DECLARED_8BIT) {
-        declare(m, o, "7bit");
+    if (is_fixed || o->declared == DECLARED_OTHER || is_in_signed(m)) {
+        m->facts.has_long_lines_left = true;
         return;
     }
-    m->has_binary |= o->declared == DECLARED_BINARY;
-    if (!is_8bit && o->declared != DECLARED_BINARY)
-        return;
+    m->mends_lines = true;
+    if (o->declared == DECLARED_QP) {
+        body->action = EDIT_ESCAPE;
+        body->breaks_lines = true;
+    } else if (o->declared == DECLARED_BASE64) {
+        body->action = EDIT_REWRAP;
+    } else {
+        encode_leaf(m, o, body);
+    }
+}
+
+static void make_7bit(struct mime_7bit *m, const struct open_part *o, struct edit *body)
+{
     if (o->kind == KIND_UNTOUCHABLE || o->declared == DECLARED_OTHER) {
         m->is_impossible = true;
     } else if (o->declared == DECLARED_QP) {
         body->action = EDIT_ESCAPE;
+        body->breaks_lines = o->has_long_line;
         m->facts.breaks_signature |= is_in_signed(m);
     } else if (o->declared == DECLARED_BASE64) {
-        body->action = EDIT_FILTER;
+        body->action = o->has_long_line ? EDIT_REWRAP : EDIT_FILTER;
         m->facts.breaks_signature |= is_in_signed(m);
     } else {
         encode_leaf(m, o, body);
     }
 }
 
+static void close_leaf(struct mime_7bit *m, const struct open_part *o, struct edit *body)
+{
+    bool wants_7bit = (m->wants & MIME_7BIT_BYTES) != 0;
+    bool is_binary = o->declared == DECLARED_BINARY;
+
+    m->has_binary |= wants_7bit && is_binary;
+    if (wants_7bit && (o->bytes_8bit > 0 || is_binary))
+        make_7bit(m, o, body);
+    else if (o->has_long_line)
+        mend_lines(m, o, body);
+    else if (wants_7bit && o->declared == DECLARED_8BIT)
+        declare(m, o, "7bit");
+}
+
 /* Text before, behind or instead of the parts of a multipart ends at `end`. */
 static void end_loose_text(struct mime_7bit *m, struct open_part *o, uint64_t end)
 {
     struct edit *e = edit_at(m, o->body);
+    bool is_8bit = (m->wants & MIME_7BIT_BYTES) != 0 && o->bytes_8bit > 0;
+    bool may_break = o->has_long_line && o->has_children && !is_in_signed(m);
 
-    if (o->bytes_8bit > 0 && !o->has_children)
+    if (is_8bit && !o->has_children)
         m->is_impossible = true;
-    if (o->bytes_8bit > 0 && e != NULL) {
-        e->action = EDIT_MASK;
+    if (e != NULL && (is_8bit || may_break)) {
+        e->action = is_8bit ? EDIT_MASK : EDIT_BREAK;
+        e->breaks_lines = may_break;
         e->end = MAX(end, e->start);
+        m->mends_lines |= may_break;
         m->facts.breaks_signature |= is_in_signed(m);
     }
+    m->facts.has_long_lines_left |= o->has_long_line && !may_break;
     o->bytes_8bit = 0;
+    o->has_long_line = false;
     o->body = NO_EDIT;
 }
 
@@ -252,7 +303,7 @@ static bool may_add_part(struct mime_7bit *m)
 static void open_part(struct mime_7bit *m, bool is_message)
 {
     m->open[m->depth++] = (struct open_part){.is_message = is_message,
-                                             .first_field = m->edit_count,
+                                             .first_edit = m->edit_count,
                                              .insertion = NO_EDIT,
                                              .body = NO_EDIT};
     m->part_count++;
@@ -347,7 +398,8 @@ static void end_header(struct mime_7bit *m, uint64_t end, uint64_t body_start)
     describe(m, o);
     is_container = o->kind == KIND_MULTIPART || o->kind == KIND_MESSAGE;
     o->insertion = add_edit(m, end);
-    if (is_container && (o->declared == DECLARED_8BIT || o->declared == DECLARED_BINARY))
+    bool is_declared = o->declared == DECLARED_8BIT || o->declared == DECLARED_BINARY;
+    if (is_container && is_declared && (m->wants & MIME_7BIT_BYTES) != 0)
         declare(m, o, "7bit");
     m->state = IN_BODY;
     if (o->kind == KIND_MESSAGE && may_add_part(m)) {
@@ -422,7 +474,8 @@ static void start_field(struct mime_7bit *m, struct str name)
         m->facts.has_dkim_signature = true;
     if (str_eq_nocase(name, STR("Content-Transfer-Encoding"))) {
         m->open_field = add_edit(m, m->at);
-        o->field_count += m->open_field != NO_EDIT;
+        if (m->open_field != NO_EDIT)
+            m->edits[m->open_field].is_encoding = true;
     }
 }
 
@@ -460,6 +513,58 @@ static uint64_t count_8bit(struct str bytes)
     return count;
 }
 
+/* A line of a header reaches past what is allowed: it is folded at its last space, if it has one.
+ */
+static void fold(struct mime_7bit *m)
+{
+    if (m->fold_at == 0 || m->open_field != NO_EDIT || is_in_signed(m)) {
+        m->facts.has_long_lines_left = true;
+        return;
+    }
+    struct edit *e = edit_at(m, add_edit(m, m->fold_at));
+    if (e == NULL)
+        return;
+    e->action = EDIT_FOLD;
+    m->mends_lines = true;
+    m->line_start = m->fold_at;
+    m->fold_at = 0;
+}
+
+static void watch_header_line(struct mime_7bit *m, struct str bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        char c = bytes.ptr[i];
+        uint64_t at = m->at + i;
+        if (c == '\r' || c == '\n')
+            continue;
+        if (c == ' ' || c == '\t') {
+            m->space_at = m->has_word ? at : 0; /* no line of spaces alone */
+        } else {
+            m->fold_at = m->space_at > m->line_start ? m->space_at : m->fold_at;
+            m->has_word = true;
+        }
+        if (at - m->line_start == LINE_COLUMN)
+            fold(m);
+    }
+}
+
+static void watch_length(struct mime_7bit *m, struct str bytes, bool has_end)
+{
+    uint64_t end = m->at + bytes.len;
+
+    if (m->state == IN_HEADER)
+        watch_header_line(m, bytes);
+    else if (has_end && end - m->line_start > MIME_LINE_MAX_BYTES && m->state == IN_BODY)
+        innermost(m)->has_long_line = true;
+    else if (has_end && end - m->line_start > MIME_LINE_MAX_BYTES)
+        m->facts.has_long_lines_left = true;
+    if (has_end) {
+        m->line_start = end;
+        m->space_at = m->fold_at = 0;
+        m->has_word = false;
+    }
+}
+
 /* Bytes of a line go by, its last ones if they end in LF. */
 static void advance(struct mime_7bit *m, struct str bytes)
 {
@@ -469,6 +574,8 @@ static void advance(struct mime_7bit *m, struct str bytes)
 
     if (bytes.len == 0)
         return;
+    if ((m->wants & MIME_7BIT_LINES) != 0)
+        watch_length(m, bytes, has_end);
     m->facts.bytes_8bit += count;
     if (m->state == IN_HEADER)
         m->facts.has_header_8bit |= count > 0;
@@ -548,10 +655,11 @@ static size_t gather_line_head(struct mime_7bit *m, struct str piece)
 
 /* --- the first pass --- */
 
-struct mime_7bit *mime_7bit_new(void)
+struct mime_7bit *mime_7bit_new(unsigned wants)
 {
     struct mime_7bit *m = xcalloc(1, sizeof(*m));
 
+    m->wants = wants;
     buf_init(&m->kept, KEPT_BYTES + 2);
     open_part(m, true);
     return m;
@@ -594,6 +702,17 @@ static void drop_idle_edits(struct mime_7bit *m)
     m->edit_count = count;
 }
 
+static int decide(const struct mime_7bit *m)
+{
+    bool is_8bit = m->facts.bytes_8bit > 0 || m->has_binary;
+
+    if ((m->wants & MIME_7BIT_BYTES) == 0 || !is_8bit)
+        return m->mends_lines && !m->is_too_complex && !m->facts.has_dkim_signature;
+    if (m->is_impossible)
+        return -EILSEQ;
+    return m->is_too_complex ? -EMSGSIZE : 1;
+}
+
 int mime_7bit_decide(struct mime_7bit *m)
 {
     if (m->head_bytes > 0) {
@@ -601,18 +720,16 @@ int mime_7bit_decide(struct mime_7bit *m)
         m->head_bytes = 0;
         take_line_head(m, head);
     }
+    if (m->at - m->line_start > LINE_COLUMN && m->state == IN_BODY)
+        innermost(m)->has_long_line |= (m->wants & MIME_7BIT_LINES) != 0;
     while (m->depth > 0)
         close_part(m, m->at, m->at);
     drop_idle_edits(m);
-    int decision = 1;
-    if (m->facts.bytes_8bit == 0 && !m->has_binary)
-        decision = 0;
-    else if (m->facts.has_header_8bit || m->is_impossible)
-        decision = -EILSEQ;
-    else if (m->is_too_complex)
-        decision = -EMSGSIZE;
-    if (decision != 1)
+    int decision = decide(m);
+    if (decision != 1) {
         m->edit_count = 0;
+        m->facts.has_long_lines_left |= m->mends_lines;
+    }
     return decision;
 }
 
@@ -627,7 +744,10 @@ static void begin_edit(struct mime_7bit *m, const struct edit *e, struct buf *ou
 {
     m->is_editing = true;
     m->column = 0;
+    m->escape_left = 0;
     transfer_init(&m->encoder, e->encoding);
+    if (e->action == EDIT_FOLD)
+        buf_put_c(out, "\r\n");
     if (e->has_mime_version)
         buf_put_c(out, "MIME-Version: 1.0\r\n");
     if (e->field != NULL)
@@ -642,8 +762,25 @@ static void end_edit(struct mime_7bit *m, const struct edit *e, struct buf *out)
         if (e->end == m->at && m->encoder.column > 0)
             buf_put_c(out, e->encoding == TRANSFER_BASE64 ? "\r\n" : "=\r\n");
     }
+    if (e->action == EDIT_REWRAP && e->end == m->at && m->column > 0)
+        buf_put_c(out, "\r\n");
     m->is_editing = false;
     m->next_edit++;
+}
+
+/* Before a byte of quoted-printable, if it does not stand in the middle of an escape. */
+static void break_softly(struct mime_7bit *m, char c, struct buf *out)
+{
+    bool is_inside = m->escape_left > 0;
+
+    if (c == '=')
+        m->escape_left = 2;
+    else if (is_inside)
+        m->escape_left--;
+    if (is_inside || m->column < ESCAPE_COLUMN || c == '\r' || c == '\n')
+        return;
+    buf_put_c(out, "=\r\n");
+    m->column = 0;
 }
 
 /* Neither may a line come to look like a boundary that was none before. */
@@ -667,16 +804,46 @@ static void put_escaped(struct mime_7bit *m, char c, struct buf *out)
 
 static bool is_base64_char(char c)
 {
-    return ascii_is_alnum(c) || c == '+' || c == '/' || c == '=' || c == '\r' || c == '\n';
+    return ascii_is_alnum(c) || c == '+' || c == '/' || c == '=';
 }
 
-static void put_byte(struct mime_7bit *m, enum edit_action action, char c, struct buf *out)
+static void put_rewrapped(struct mime_7bit *m, char c, struct buf *out)
 {
-    if (action == EDIT_MASK)
-        buf_put_char(out, (c & '\x80') != 0 ? '*' : c);
-    else if (action == EDIT_ESCAPE)
+    if (m->column == BASE64_COLUMN) {
+        buf_put_c(out, "\r\n");
+        m->column = 0;
+    }
+    buf_put_char(out, c);
+    m->column++;
+}
+
+/* What begins with a space is no boundary. */
+static void put_broken(struct mime_7bit *m, char c, struct buf *out)
+{
+    if (m->column == LINE_COLUMN && c != '\r' && c != '\n') {
+        buf_put_c(out, "\r\n ");
+        m->column = 1;
+    }
+    buf_put_char(out, c);
+    m->column = c == '\n' ? 0 : m->column + (c != '\r');
+}
+
+static void put_byte(struct mime_7bit *m, const struct edit *e, char c, struct buf *out)
+{
+    if (e->action == EDIT_MASK && (c & '\x80') != 0)
+        c = '*';
+    if (e->action == EDIT_ESCAPE && e->breaks_lines)
+        break_softly(m, c, out);
+
+    if (e->action == EDIT_ESCAPE)
         put_escaped(m, c, out);
-    else if (action == EDIT_FILTER && is_base64_char(c))
+    else if (e->action == EDIT_BREAK || (e->action == EDIT_MASK && e->breaks_lines))
+        put_broken(m, c, out);
+    else if (e->action == EDIT_MASK)
+        buf_put_char(out, c);
+    else if (e->action == EDIT_REWRAP && is_base64_char(c))
+        put_rewrapped(m, c, out);
+    else if (e->action == EDIT_FILTER && (is_base64_char(c) || c == '\r' || c == '\n'))
         buf_put_char(out, c);
 }
 
@@ -687,7 +854,7 @@ static void apply_edit(struct mime_7bit *m, const struct edit *e, struct str byt
         return;
     }
     for (size_t i = 0; i < bytes.len; i++)
-        put_byte(m, e->action, bytes.ptr[i], out);
+        put_byte(m, e, bytes.ptr[i], out);
 }
 
 void mime_7bit_push(struct mime_7bit *m, struct str piece, struct buf *out)

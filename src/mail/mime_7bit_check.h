@@ -1,4 +1,4 @@
-/* For the tests and the fuzz target of the conversion to 7 bits: what holds for all input. */
+/* For the tests and the fuzz target of what makes messages fit: what holds for all input. */
 #pragma once
 
 #include <stdlib.h>
@@ -106,10 +106,10 @@ static inline bool check_has_global(const struct summary_part *part)
 }
 
 /* Converts in pieces of pseudo-random sizes up to `max_piece`; 0: whole. What decide said. */
-static inline int check_convert(struct str message, size_t max_piece, struct buf *out,
-                                struct mime_7bit_facts *out_facts)
+static inline int check_convert(struct str message, unsigned wants, size_t max_piece,
+                                struct buf *out, struct mime_7bit_facts *out_facts)
 {
-    struct mime_7bit *m = mime_7bit_new();
+    struct mime_7bit *m = mime_7bit_new(wants);
     int decision = 0;
 
     for (int pass = 0; pass < 2; pass++) {
@@ -140,33 +140,37 @@ static inline int check_convert(struct str message, size_t max_piece, struct buf
 }
 
 /* All of the above for one message; appends the converted message. What decide said. */
-static inline int check_conversion(struct str message, struct buf *out)
+static inline int check_conversion(struct str message, unsigned wants, struct buf *out)
 {
     static const size_t max_pieces[] = {1, 2, 7, 60, 1000};
     struct mime_7bit_facts facts, again;
-    int decision = check_convert(message, 0, out, &facts);
+    int decision = check_convert(message, wants, 0, out, &facts);
 
     for (size_t i = 0; i < ARRAY_LEN(max_pieces); i++) {
         CLEANUP(buf_done) struct buf pieces;
         buf_init(&pieces, CHECK_MAX_BYTES);
-        ASSERT(check_convert(message, max_pieces[i], &pieces, &again) == decision);
+        ASSERT(check_convert(message, wants, max_pieces[i], &pieces, &again) == decision);
         ASSERT(str_eq(buf_str(&pieces), buf_str(out)));
         ASSERT(facts.bytes_8bit == again.bytes_8bit &&
                facts.has_header_8bit == again.has_header_8bit &&
                facts.breaks_signature == again.breaks_signature &&
-               facts.has_dkim_signature == again.has_dkim_signature);
+               facts.has_dkim_signature == again.has_dkim_signature &&
+               facts.has_long_lines_left == again.has_long_lines_left);
     }
     ASSERT(facts.bytes_8bit > 0 || decision >= 0);
     if (decision != 1) {
         ASSERT(str_eq(buf_str(out), message));
         return decision;
     }
-    ASSERT(!utf8_has_non_ascii(buf_str(out)));
+    ASSERT((wants & MIME_7BIT_BYTES) == 0 || facts.has_header_8bit ||
+           !utf8_has_non_ascii(buf_str(out)));
     struct mime_scanner *a = mime_scanner_new(), *b = mime_scanner_new();
     struct summary_part *before = check_scan(a, message, 0);
     struct summary_part *after = check_scan(b, buf_str(out), 0);
     if (!check_has_global(before))
         check_same_parts(before, message, after, buf_str(out));
+    if ((wants & MIME_7BIT_LINES) != 0 && !facts.has_long_lines_left)
+        ASSERT(mime_scanner_facts(b)->longest_line_bytes <= MIME_LINE_MAX_BYTES);
     mime_scanner_free(b);
     mime_scanner_free(a);
     return decision;

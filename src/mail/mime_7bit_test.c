@@ -1,4 +1,4 @@
-/* Unit tests of the conversion to 7 bits: what is written, what is refused, and that everything
+/* Unit tests of what makes messages fit: what is written, what is refused, and that everything
  * decodes to what it was, however the message is cut. */
 #include <errno.h>
 #include <setjmp.h>
@@ -23,7 +23,7 @@ static void expect_conversion(const struct conversion *c)
     CLEANUP(buf_done) struct buf out;
 
     buf_init(&out, CHECK_MAX_BYTES);
-    int decision = check_conversion(str_from_c(c->message), &out);
+    int decision = check_conversion(str_from_c(c->message), MIME_7BIT_BYTES, &out);
     bool is_same = strcmp(buf_c_str(&out), c->expected) == 0;
     if (decision != 1 || !is_same)
         fail_msg("%s: decision %d\n%s\nwanted\n%s", c->name, decision, buf_c_str(&out),
@@ -35,7 +35,7 @@ static int decide(struct str message, struct mime_7bit_facts *out_facts)
     CLEANUP(buf_done) struct buf out;
 
     buf_init(&out, CHECK_MAX_BYTES);
-    return check_convert(message, 0, &out, out_facts);
+    return check_convert(message, MIME_7BIT_BYTES, 0, &out, out_facts);
 }
 
 static int decide_all_cuts(const char *message)
@@ -43,7 +43,7 @@ static int decide_all_cuts(const char *message)
     CLEANUP(buf_done) struct buf out;
 
     buf_init(&out, CHECK_MAX_BYTES);
-    return check_conversion(str_from_c(message), &out);
+    return check_conversion(str_from_c(message), MIME_7BIT_BYTES, &out);
 }
 
 static const struct conversion conversions[] = {
@@ -147,36 +147,44 @@ static void what_is_7_bits_is_left_alone(void **state)
 
 static void what_cannot_be_converted_is_refused(void **state)
 {
-    static const struct {
-        const char *message;
-        bool is_header;
-    } cases[] = {
-        {"Subject: " E_ACUTE "\r\n\r\nx\r\n", true},
-        {"no header but " E_ACUTE, true},
-        {"Subject: folded\r\n " E_ACUTE "\r\n\r\nx\r\n", true},
-        /* the name of an attachment */
-        {"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
-         "Content-Disposition: attachment; filename=" E_ACUTE "\r\n\r\nx\r\n--b--\r\n",
-         true},
-        /* the header of a message inside */
-        {"Content-Type: message/rfc822\r\n\r\nSubject: " E_ACUTE "\r\n\r\nx\r\n", true},
-        {"Content-Transfer-Encoding: x-uuencode\r\n\r\n" E_ACUTE, false},
-        {"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" E_ACUTE,
-         false},
-        {"Content-Type: message/partial; number=1\r\n\r\n" E_ACUTE, false},
+    static const char *const cases[] = {
+        "Content-Transfer-Encoding: x-uuencode\r\n\r\n" E_ACUTE,
+        "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n" E_ACUTE,
+        "Content-Type: message/partial; number=1\r\n\r\n" E_ACUTE,
         /* multiparts without parts: what is in them may be all there is */
-        {"Content-Type: multipart/mixed\r\n\r\n" E_ACUTE, false},
-        {"Content-Type: multipart/mixed; boundary=b\r\n\r\n" E_ACUTE "\r\n--c\r\n", false},
+        "Content-Type: multipart/mixed\r\n\r\n" E_ACUTE,
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n" E_ACUTE "\r\n--c\r\n",
         /* behind a boundary */
-        {"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b " E_ACUTE "\r\n\r\nx\r\n", false},
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b " E_ACUTE "\r\n\r\nx\r\n",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(decide_all_cuts(cases[i]), -EILSEQ);
+}
+
+static void headers_are_left(void **state)
+{
+    static const char *const cases[] = {
+        "Subject: " E_ACUTE "\r\n\r\nx\r\n",
+        "no header but " E_ACUTE,
+        "Subject: folded\r\n " E_ACUTE "\r\n\r\nx\r\n",
+        /* the name of an attachment */
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+        "Content-Disposition: attachment; filename=" E_ACUTE "\r\n\r\nx\r\n--b--\r\n",
+        /* the header of a message inside */
+        "Content-Type: message/rfc822\r\n\r\nSubject: " E_ACUTE "\r\n\r\nx\r\n",
     };
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(buf_done) struct buf out;
         struct mime_7bit_facts facts;
-        assert_int_equal(decide_all_cuts(cases[i].message), -EILSEQ);
-        assert_int_equal(decide(str_from_c(cases[i].message), &facts), -EILSEQ);
-        assert_int_equal(facts.has_header_8bit, cases[i].is_header);
+        buf_init(&out, CHECK_MAX_BYTES);
+        assert_int_equal(check_conversion(str_from_c(cases[i]), MIME_7BIT_BYTES, &out), 1);
+        assert_string_equal(buf_c_str(&out), cases[i]);
+        assert_int_equal(decide(str_from_c(cases[i]), &facts), 1);
+        assert_true(facts.has_header_8bit);
     }
 }
 
@@ -257,7 +265,7 @@ static void every_byte_comes_back(void **state)
             for (int i = 0; i < length; i++)
                 buf_put_u8(&message, (uint8_t)(k == 0 ? ' ' + i % 95 : i));
             buf_put_c(&message, E_ACUTE);
-            assert_int_equal(check_conversion(buf_str(&message), &out), 1);
+            assert_int_equal(check_conversion(buf_str(&message), MIME_7BIT_BYTES, &out), 1);
         }
     }
 }
@@ -272,7 +280,7 @@ static void lines_are_short(void **state)
     buf_put_c(&message, "Content-Type: text/plain\r\n\r\n");
     for (int i = 0; i < 5000; i++)
         buf_put_c(&message, i % 17 == 0 ? E_ACUTE : i % 5 == 0 ? "-" : "= ");
-    assert_int_equal(check_conversion(buf_str(&message), &out), 1);
+    assert_int_equal(check_conversion(buf_str(&message), MIME_7BIT_BYTES, &out), 1);
     struct str rest = buf_str(&out), line;
     while (str_cut(rest, '\n', &line, &rest))
         assert_true(str_trim(line).len <= TRANSFER_LINE_MAX_BYTES);
@@ -293,17 +301,149 @@ static void words_of_header_fields_are_folded_between_characters(void **state)
                         " =?UTF-8?B?ZWxpdmVyZWQgbWFpbA==?=");
 }
 
+/* --- long lines --- */
+
+/* In a template, '@' is a run of 1001 letters, '#' of 300 words, '^' of the most that may be in a
+ * line. */
+static void expand(const char *template, struct buf *out)
+{
+    for (; *template != '\0'; template ++) {
+        int count = *template == '@' ? 1001 : *template == '^' ? 998 : 0;
+        for (int i = 0; i < count; i++)
+            buf_put_char(out, 'x');
+        for (int i = 0; *template == '#' && i < 300; i++)
+            buf_put_c(out, i > 0 ? " word" : "word");
+        if (count == 0 && *template != '#')
+            buf_put_char(out, *template);
+    }
+}
+
+static const struct lines_case {
+    const char *name, *message;
+    int decision;
+    bool is_left;
+    const char *has, *has_too; /* in the outcome, expanded */
+} lines_cases[] = {
+    {"as long as may be", "Subject: x\r\n\r\n^\r\nx\r\n", 0, false, "\r\n\r\n^\r\nx\r\n", ""},
+    {"one more", "Subject: x\r\n\r\n^x\r\nx\r\n", 1, false,
+     "Subject: x\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nxx",
+     ""},
+    {"as long as may be, without an end", "Subject: x\r\n\r\n^", 0, false, "\r\n\r\n^", ""},
+    {"one more, without an end", "Subject: x\r\n\r\n^x", 1, false, "quoted-printable", ""},
+    {"a page", "MIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n@\r\n", 1, false,
+     "text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nxx", "=\r\nxx"},
+    {"what is no text", "MIME-Version: 1.0\r\nContent-Type: application/json\r\n\r\n{@}\r\n", 1,
+     false, "Content-Transfer-Encoding: base64\r\n\r\ne3h4", ""},
+    {"encoded already",
+     "MIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=41@=42@=\r\n=43\r\n",
+     1, false, "Content-Transfer-Encoding: quoted-printable\r\n\r\n=41xx", "x=\r\nx"},
+    {"encoded already, in one line",
+     "MIME-Version: 1.0\r\nContent-Transfer-Encoding: base64\r\n\r\n@\r\n", 1, false,
+     "\r\n\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\nxx",
+     ""},
+    {"a header of words", "X-Words: #\r\nSubject: x\r\n\r\nx\r\n", 1, false, "word\r\n word",
+     "Subject: x\r\n\r\nx\r\n"},
+    {"a header of one word", "X-Word: @\r\n\r\nx\r\n", 1, true, "X-Word:\r\n ", ""},
+    {"a header of one word that is folded already", "X-Word:\r\n @@\r\n\r\nx\r\n", 0, true,
+     "X-Word:\r\n @@", ""},
+    {"spaces make no word", "X-Word: x @   \r\n\r\nx\r\n", 1, true, "X-Word: x\r\n @   \r\n", ""},
+    {"all of it at once",
+     "X-Words: #\r\nSubject: x\r\nContent-Transfer-Encoding: 7bit\r\nX-Words: ##\r\n\r\n@\r\n", 1,
+     false, "Subject: x\r\nContent-Transfer-Encoding: quoted-printable\r\nX-Words: word",
+     "\r\n\r\nxx"},
+    {"the header of a part",
+     "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX-Words: #\r\n\r\nx\r\n--b--\r\n", 1,
+     false, "word\r\n word", ""},
+    {"the part that needs it; 8 bits may stay",
+     "Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--b\r\n"
+     "Content-Transfer-Encoding: 8bit\r\n\r\n" E_ACUTE "\r\n--b\r\n\r\n@\r\n--b--\r\n",
+     1, false,
+     "boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n--b\r\n"
+     "Content-Transfer-Encoding: 8bit\r\n\r\n" E_ACUTE "\r\n--b\r\n"
+     "Content-Transfer-Encoding: quoted-printable\r\n\r\nxx",
+     ""},
+    {"around the parts",
+     "Content-Type: multipart/mixed; boundary=b\r\n\r\n@\r\n--b\r\n\r\nx\r\n--b--\r\n@\r\n", 1,
+     false, "b\r\n\r\n^\r\n xxx\r\n--b", "--b--\r\n^\r\n xxx\r\n"},
+    {"behind a boundary", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b@\r\n\r\nx\r\n", 0,
+     true, "--b@\r\n", ""},
+    {"what is signed is left",
+     "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n@\r\n--b--\r\n", 0, true, "@",
+     ""},
+    {"so is a message that is", "DKIM-Signature: v=1\r\nX-Words: #\r\n\r\n@\r\n", 0, true,
+     "X-Words: #", "@"},
+    {"so are reports", "Content-Type: message/delivery-status\r\n\r\n@\r\n", 0, true, "@", ""},
+    {"and unknown encodings", "Content-Transfer-Encoding: x-z\r\n\r\n@\r\n", 0, true, "@", ""},
+};
+
+static void expect_lines(const struct lines_case *c, unsigned wants)
+{
+    CLEANUP(buf_done) struct buf message, out, has, has_too;
+    struct mime_7bit_facts facts;
+
+    buf_init(&message, CHECK_MAX_BYTES);
+    buf_init(&out, CHECK_MAX_BYTES);
+    buf_init(&has, CHECK_MAX_BYTES);
+    buf_init(&has_too, CHECK_MAX_BYTES);
+    expand(c->message, &message);
+    expand(c->has, &has);
+    expand(c->has_too, &has_too);
+    (void)check_convert(buf_str(&message), wants, 0, &out, &facts);
+    buf_reset(&out);
+    if (check_conversion(buf_str(&message), wants, &out) != c->decision ||
+        facts.has_long_lines_left != c->is_left ||
+        strstr(buf_c_str(&out), buf_c_str(&has)) == NULL ||
+        strstr(buf_c_str(&out), buf_c_str(&has_too)) == NULL)
+        fail_msg("%s: %s\n%s", c->name, facts.has_long_lines_left ? "left" : "none left",
+                 buf_c_str(&out));
+}
+
+static void long_lines_are_mended_where_it_costs_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines_cases); i++) {
+        expect_lines(&lines_cases[i], MIME_7BIT_LINES);
+        if (strchr(lines_cases[i].message, '\xc3') == NULL)
+            expect_lines(&lines_cases[i], MIME_7BIT_LINES | MIME_7BIT_BYTES);
+    }
+}
+
+/* What has to be of 7 bits is changed anyway: then its lines are made short, too. */
+static void long_lines_of_8_bits(void **state)
+{
+    static const struct lines_case cases[] = {
+        {"text", "Subject: x\r\n\r\n@" E_ACUTE "\r\n", 1, false, "quoted-printable", "=C3=A9"},
+        {"encoded already", "Content-Transfer-Encoding: quoted-printable\r\n\r\n@" E_ACUTE "\r\n",
+         1, false, "x=\r\nx", "=C3=A9"},
+        {"mended base64", "Content-Transfer-Encoding: base64\r\n\r\n@" E_ACUTE "\r\n", 1, false,
+         "x\r\nx", ""},
+        {"around the parts",
+         "Content-Type: multipart/mixed; boundary=b\r\n\r\n@" E_ACUTE
+         "\r\n--b\r\n\r\nx\r\n--b--\r\n",
+         1, false, "^\r\n xxx**\r\n--b", ""},
+        {"signed", "DKIM-Signature: v=1\r\nX-Words: #\r\n\r\n@" E_ACUTE "\r\n", 1, false,
+         "word\r\n word", "=C3=A9"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        expect_lines(&cases[i], MIME_7BIT_LINES | MIME_7BIT_BYTES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_must_change_changes_and_nothing_else),
         cmocka_unit_test(what_is_7_bits_is_left_alone),
         cmocka_unit_test(what_cannot_be_converted_is_refused),
+        cmocka_unit_test(headers_are_left),
         cmocka_unit_test(too_many_parts_are_refused_only_when_it_matters),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(broken_signatures_are_told),
         cmocka_unit_test(every_byte_comes_back),
         cmocka_unit_test(lines_are_short),
+        cmocka_unit_test(long_lines_are_mended_where_it_costs_nothing),
+        cmocka_unit_test(long_lines_of_8_bits),
         cmocka_unit_test(words_of_header_fields_are_folded_between_characters),
     };
 

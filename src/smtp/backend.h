@@ -59,6 +59,7 @@ struct smtp_message {
     uint64_t spool; /* 0: the text is here */
     struct str text;
     bool has_8bit;
+    bool has_long_lines; /* longer than MIME_LINE_MAX_BYTES */
     bool is_once; /* it may be given again under this id; then deliver says -EEXIST */
 };
 

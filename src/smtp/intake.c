@@ -236,22 +236,24 @@ static int hand_over(struct smtp_session *s)
 
     buf_init(&summary, SUMMARY_MAX_BYTES);
     summary_encode(mime_scanner_finish(in->mime), &summary);
-    struct smtp_message message = {.id = in->message_id,
-                                   .session_id = s->id,
-                                   .received_ms = in->received_ms,
-                                   .peer_text = str_from_c(s->peer_text),
-                                   .helo = str_from_c(s->helo),
-                                   .account = s->login.account,
-                                   .login = str_from_c(s->login.address),
-                                   .sender = &t->sender,
-                                   .params = &t->params,
-                                   .recipients = t->recipients,
-                                   .recipient_count = t->recipient_count,
-                                   .prefix_bytes = in->prefix_bytes,
-                                   .summary = buf_str(&summary),
-                                   .spool = in->spool,
-                                   .text = buf_str(&in->text),
-                                   .has_8bit = in->scan.has_8bit};
+    struct smtp_message message = {
+        .id = in->message_id,
+        .session_id = s->id,
+        .received_ms = in->received_ms,
+        .peer_text = str_from_c(s->peer_text),
+        .helo = str_from_c(s->helo),
+        .account = s->login.account,
+        .login = str_from_c(s->login.address),
+        .sender = &t->sender,
+        .params = &t->params,
+        .recipients = t->recipients,
+        .recipient_count = t->recipient_count,
+        .prefix_bytes = in->prefix_bytes,
+        .summary = buf_str(&summary),
+        .spool = in->spool,
+        .text = buf_str(&in->text),
+        .has_8bit = in->scan.has_8bit,
+        .has_long_lines = mime_scanner_facts(in->mime)->longest_line_bytes > MIME_LINE_MAX_BYTES};
     int r = s->backend->deliver(s->backend->arg, &message);
     in->spool = 0;
     buf_done(&summary);

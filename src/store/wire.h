@@ -163,6 +163,7 @@ enum deliver_flags {
     DELIVER_ONCE = 16,
     DELIVER_NOTICE = 8,        /* one of our own notices: when it fails, postmaster hears of it */
     DELIVER_REQUIRETLS = 32,   /* RFC 8689: only over connections that are encrypted and verified */
+    DELIVER_LONG_LINES = 128,  /* longer than MIME_LINE_MAX_BYTES */
     DELIVER_HAS_PRIORITY = 64, /* the sender asked for the priority (RFC 6710): it goes along */
 };
 

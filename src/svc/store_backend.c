@@ -183,7 +183,9 @@ static const struct deliver_recipient *list_recipients(struct arena *arena,
 static uint8_t deliver_flags(const struct smtp_message *m)
 {
     return (uint8_t)((m->params->is_smtputf8 ? DELIVER_SMTPUTF8 : 0) |
-                     (m->has_8bit ? DELIVER_8BIT : 0) | (m->is_once ? DELIVER_ONCE : 0) |
+                     (m->has_8bit ? DELIVER_8BIT : 0) |
+                     (m->has_long_lines ? DELIVER_LONG_LINES : 0) |
+                     (m->is_once ? DELIVER_ONCE : 0) |
                      (m->params->is_requiretls ? DELIVER_REQUIRETLS : 0) |
                      (m->params->has_priority ? DELIVER_HAS_PRIORITY : 0));
 }

@@ -1,4 +1,5 @@
 """Mail on its way out: delivered, put off, returned, by one server to scripted and real others."""
+import base64
 import email
 import email.policy
 import socket
@@ -120,6 +121,22 @@ def test_five_days():
         warning, bounce = server.export('taro@example.jp')
         assert b'Action: delayed' in warning and b'Will-Retry-Until' in warning
         assert b'Action: failed' in bounce and b'Mailbox busy' in bounce
+        until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+def test_a_peer_of_seven_bits():
+    """Bodies are encoded; a header that nobody encoded goes as it is, as with other relays."""
+    text = ('From: taro@example.jp\r\nSubject: 手紙\r\nMIME-Version: 1.0\r\n'
+            'Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
+            'お元気ですか。\r\n')
+    sink = Sink(extensions=('PIPELINING',))
+    with Server(sender_settings(sink.port, *MX_A)) as server:
+        submit(server, 'hanako@elsewhere.example', letter=text)
+        until(lambda: sink.messages, 15, 'the letter')
+        header, _, body = sink.messages[0][2].partition(b'\r\n\r\n')
+        assert '\r\nSubject: 手紙\r\n'.encode() in header
+        assert b'Content-Transfer-Encoding: base64' in header
+        assert base64.b64decode(body).decode() == 'お元気ですか。\r\n'
         until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
 
 

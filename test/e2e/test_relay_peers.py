@@ -113,6 +113,40 @@ def test_a_large_letter(pair):
     until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
 
 
+PAGE = '<p>' + '手紙 ' * 400 + 'letter ' * 400 + '</p>\r\n.\r\n' + 'x' * 3000 + '\r\n'
+
+
+def test_long_lines_are_encoded(pair):
+    """Lines of more than 998 bytes (RFC 5321 section 4.5.3.1.6): many servers refuse or break them."""
+    server, peer = pair
+    words = 'word ' * 500
+    text = letter('long', PAGE).replace('Subject: ', f'X-Words: {words}\r\nSubject: ')
+    submit(server, 'hanako@elsewhere.example', letter=text)
+    copy = wait_for(peer, 'long')[0]
+    assert max(map(len, copy.split(b"\n"))) <= 998, max(copy.split(b"\n"), key=len)
+    found = email.message_from_bytes(copy, policy=email.policy.default)
+    assert found['Content-Transfer-Encoding'] in ('base64', 'quoted-printable')
+    assert ' '.join(found['X-Words'].split()) == words.strip()
+    assert found['Subject'] == '手紙 long' and found['Date'] and found['MIME-Version'] == '1.0'
+    assert found.get_payload(decode=True).decode().replace('\r\n', '\n') == \
+        PAGE.replace('\r\n', '\n')
+    until(lambda: queue_is_empty(server), 10, 'the queue to be empty')
+
+
+def test_long_lines_that_are_signed_are_left(pair):
+    """It is for the peer to say whether it takes them."""
+    server, peer = pair
+    server.add_account('signer@example.jp')
+    text = 'DKIM-Signature: v=1; a=rsa-sha256; d=example.jp\r\n' + letter('signed', PAGE)
+    submit(server, 'hanako@elsewhere.example', sender='signer@example.jp', letter=text)
+    until(lambda: queue_is_empty(server), 20, 'the queue to be empty')
+    if isinstance(peer, Exim):
+        notice = notices(server, 'signer@example.jp')[0]
+        assert '998' in next(notice.iter_parts()).get_content()
+    else:
+        assert ('x' * 3000).encode() in wait_for(peer, 'signed')[0]
+
+
 def test_several_recipients_are_one_transaction(pair):
     server, peer = pair
     people = [f'{name}@elsewhere.example' for name in ('hanako', 'jiro', 'saburo', 'yuki', 'ken')]

@@ -413,6 +413,20 @@ def test_mail_for_elsewhere_goes_out_from_foreign_addresses_too():
         assert 'list@elsewhere.example' in server.trace('list@elsewhere.example')
 
 
+def test_long_lines_go_out_encoded():
+    """PHP programs write whole pages in one line."""
+    sink = Sink()
+    page = b'<p>' + b'long ' * 1000 + b'</p>'
+    with Server(settings=settings(sink.port)) as server:
+        server.add_account(TARO)
+        Sender(server).send('-i', 'hanako@elsewhere.example',
+                            stdin=b'Subject: x\nContent-Type: text/html\n\n' + page + b'\n')
+        until(lambda: sink.messages, 20, 'the mail to arrive elsewhere')
+        data = sink.messages[0][2]
+        assert max(map(len, data.split(b'\n'))) <= 999  # with CR
+        assert email.message_from_bytes(data).get_payload(decode=True).strip() == page
+
+
 def test_usage_is_answered_as_sysexits_says(sender):
     cases = [
         (('-t',), b'Subject: nobody\n\n', 64),

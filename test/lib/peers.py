@@ -107,6 +107,7 @@ deliver_drop_privilege = true
 {main}
 host_lookup =
 acl_smtp_rcpt = rcpt
+acl_smtp_data = data
 begin acl
 {acl}
 rcpt:
@@ -114,6 +115,10 @@ rcpt:
        message = {refusal}
   accept domains = {domains}
   deny message = relay not permitted
+data:
+  deny condition = ${{if > {{$max_received_linelength}}{{998}}}}
+       message = lines have 998 octets at most, not $max_received_linelength
+  accept
 begin routers
 box:
   driver = accept

@@ -77,7 +77,7 @@ static bool needs_utf8(const struct queue_message *m, const size_t *recipients, 
 {
     if ((m->flags & DELIVER_SMTPUTF8) == 0)
         return false;
-    if (!is_ascii(m->sender) || source->has_header_8bit)
+    if (!is_ascii(m->sender) || source->facts.has_header_8bit)
         return true;
     for (size_t i = 0; i < count; i++) {
         if (!is_ascii(m->recipients[recipients[i]].address))
@@ -86,23 +86,30 @@ static bool needs_utf8(const struct queue_message *m, const size_t *recipients, 
     return false;
 }
 
+/* What has to be changed in the text, as far as is known before it is looked at. */
+static unsigned find_wants(const struct queue_message *m, unsigned extensions)
+{
+    bool is_8bit = (m->flags & (DELIVER_8BIT | DELIVER_SMTPUTF8)) != 0;
+
+    return (is_8bit && (extensions & SMTP_EXT_8BITMIME) == 0 ? MIME_7BIT_BYTES : 0) |
+           ((m->flags & DELIVER_LONG_LINES) != 0 ? MIME_7BIT_LINES : 0);
+}
+
 /* Makes the text fit for the peer. 1 when it can be sent; 0 with the reply that says why not;
  * -ECANCELED. */
 static int make_fit(const struct connection *connection, const struct queue_message *m,
                     const size_t *recipients, size_t count, struct text_source *source,
                     struct smtp_client_message *out, struct smtp_client_reply *out_reply)
 {
-    unsigned extensions = connection->client.extensions;
+    unsigned extensions = connection->client.extensions, wants = find_wants(m, extensions);
     bool may_need_utf8 =
         (m->flags & DELIVER_SMTPUTF8) != 0 && (extensions & SMTP_EXT_SMTPUTF8) == 0;
-    bool is_8bit = (m->flags & (DELIVER_8BIT | DELIVER_SMTPUTF8)) != 0;
-    bool must_look = may_need_utf8 || (is_8bit && (extensions & SMTP_EXT_8BITMIME) == 0);
 
-    out->has_8bit = is_8bit;
+    out->has_8bit = (m->flags & (DELIVER_8BIT | DELIVER_SMTPUTF8)) != 0;
     out->is_utf8 = (m->flags & DELIVER_SMTPUTF8) != 0 && !may_need_utf8;
-    if (!must_look)
+    if (!may_need_utf8 && wants == 0)
         return 1;
-    int r = text_source_look(source);
+    int r = text_source_look(source, wants);
     if (r < 0) {
         *out_reply = (struct smtp_client_reply){.stage = SMTP_CLIENT_MAIL, .error = r};
         return r == -ECANCELED ? r : 0;
@@ -113,19 +120,17 @@ static int make_fit(const struct connection *connection, const struct queue_mess
                                      "mail (SMTPUTF8), which this message needs"));
         return 0;
     }
-    if ((extensions & SMTP_EXT_8BITMIME) != 0 || source->conversion == 0) {
-        out->has_8bit = source->conversion > 0;
-        return 1;
-    }
     if (source->conversion < 0) {
         *out_reply = local_reply(554, "5.6.3",
                                  STR("the receiving server takes 7-bit mail only, and this "
                                      "message cannot be converted to it"));
         return 0;
     }
-    out->has_8bit = false;
-    out->size = 0;
-    source->converts = true;
+    out->has_8bit = source->facts.bytes_8bit > 0 && (wants & MIME_7BIT_BYTES) == 0;
+    if (source->conversion > 0) {
+        source->converts = true;
+        out->size = 0;
+    }
     return 1;
 }
 

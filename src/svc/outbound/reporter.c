@@ -144,6 +144,7 @@ struct notice {
     struct buf text;
     uint32_t prefix_bytes;
     struct buf summary;
+    bool has_long_lines;
     struct dsn_needs needs;
 };
 
@@ -200,6 +201,7 @@ static void summarise(struct notice *n)
 
     mime_scanner_feed(scanner, buf_str(&n->text));
     summary_encode(mime_scanner_finish(scanner), &n->summary);
+    n->has_long_lines = mime_scanner_facts(scanner)->longest_line_bytes > MIME_LINE_MAX_BYTES;
     mime_scanner_free(scanner);
 }
 
@@ -221,7 +223,9 @@ static uint8_t notice_flags(const struct queue_report_message *m, const struct n
 
     /* What postmaster cannot be told is told nobody: there the chain ends. */
     return (uint8_t)((n->is_for_postmaster ? 0 : DELIVER_NOTICE) |
-                     (n->needs.is_8bit ? DELIVER_8BIT : 0) | (is_utf8 ? DELIVER_SMTPUTF8 : 0) |
+                     (n->needs.is_8bit ? DELIVER_8BIT : 0) |
+                     (n->has_long_lines ? DELIVER_LONG_LINES : 0) |
+                     (is_utf8 ? DELIVER_SMTPUTF8 : 0) |
                      (m->flags & DELIVER_REQUIRETLS)); /* RFC 8689 section 5 */
 }
 

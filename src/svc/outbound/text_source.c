@@ -63,19 +63,19 @@ static int read_piece(struct text_source *s, uint32_t max, struct str *out)
     return 1;
 }
 
-int text_source_look(struct text_source *s)
+int text_source_look(struct text_source *s, unsigned wants)
 {
     struct str piece;
     int r;
 
-    s->seven = mime_7bit_new();
+    s->seven = mime_7bit_new(wants);
     while ((r = read_piece(s, PIECE_BYTES, &piece)) > 0)
         mime_7bit_look(s->seven, piece);
     s->at = 0;
     if (r < 0)
         return r;
     s->conversion = mime_7bit_decide(s->seven);
-    s->has_header_8bit = mime_7bit_facts(s->seven)->has_header_8bit;
+    s->facts = *mime_7bit_facts(s->seven);
     return 0;
 }
 

@@ -63,6 +63,7 @@ int sink_deliver(struct sink *s, struct smtp_message *message)
     buf_init(&summary, SUMMARY_MAX_BYTES);
     summary_encode(mime_scanner_finish(s->mime), &summary);
     message->summary = buf_str(&summary);
+    message->has_long_lines = mime_scanner_facts(s->mime)->longest_line_bytes > MIME_LINE_MAX_BYTES;
     message->spool = s->spool;
     message->text = buf_str(&s->text);
     int r = s->backend->deliver(s->backend->arg, message);

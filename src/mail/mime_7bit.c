@@ -543,7 +543,7 @@ static void watch_header_line(struct mime_7bit *m, struct str bytes)
             m->fold_at = m->space_at > m->line_start ? m->space_at : m->fold_at;
             m->has_word = true;
         }
-        if (at - m->line_start == LINE_COLUMN)
+        if (at - m->line_start >= LINE_COLUMN)
             fold(m);
     }
 }
@@ -777,7 +777,8 @@ static void break_softly(struct mime_7bit *m, char c, struct buf *out)
         m->escape_left = 2;
     else if (is_inside)
         m->escape_left--;
-    if (is_inside || m->column < ESCAPE_COLUMN || c == '\r' || c == '\n')
+    size_t limit = c == '\r' ? LINE_COLUMN - 1 : ESCAPE_COLUMN; /* a CR may stand alone */
+    if (is_inside || m->column < limit || c == '\n')
         return;
     buf_put_c(out, "=\r\n");
     m->column = 0;
@@ -820,12 +821,12 @@ static void put_rewrapped(struct mime_7bit *m, char c, struct buf *out)
 /* What begins with a space is no boundary. */
 static void put_broken(struct mime_7bit *m, char c, struct buf *out)
 {
-    if (m->column == LINE_COLUMN && c != '\r' && c != '\n') {
+    if (m->column >= LINE_COLUMN + (size_t)(c == '\r') && c != '\n') {
         buf_put_c(out, "\r\n ");
         m->column = 1;
     }
     buf_put_char(out, c);
-    m->column = c == '\n' ? 0 : m->column + (c != '\r');
+    m->column = c == '\n' ? 0 : m->column + 1;
 }
 
 static void put_byte(struct mime_7bit *m, const struct edit *e, char c, struct buf *out)

@@ -16,13 +16,13 @@
  * the cost of a signature (multipart/signed, DKIM-Signature), nor to reports: such lines are left.
  * - All else is left as it is, byte for byte.
  *
- * Bytes >= 0x80 in a header are left, as other relays leave them: either it is SMTPUTF8's matter, and
- * the caller's, or an old program forgot to encode its words, and servers that would mind are rarer
- * still.
+ * Bytes >= 0x80 in a header are left, as other relays leave them: either it is SMTPUTF8's matter,
+ * and the caller's, or an old program forgot to encode its words, and servers that would mind are
+ * rarer still.
  *
- * Refuses: unknown encodings with bytes >= 0x80, more parts than the scanner knows. RFC 1847 section 2.1 wants signed parts left alone on
- * their way and signers to send 7 bits only; the conversion tells when it breaks a signature, so
- * that the caller may refuse.
+ * Refuses: unknown encodings with bytes >= 0x80, more parts than the scanner knows. RFC 1847
+ * section 2.1 wants signed parts left alone on their way and signers to send 7 bits only; the
+ * conversion tells when it breaks a signature, so that the caller may refuse.
  */
 #pragma once
 
@@ -60,7 +60,8 @@ void mime_7bit_free(struct mime_7bit *m);
 
 /* First pass: all of the message in pieces of any size, then decide once. */
 void mime_7bit_look(struct mime_7bit *m, struct str piece);
-/* 0: nothing needs to change; 1: can be converted; -EILSEQ: cannot, reply 5.6.3; -EMSGSIZE: cannot, too many parts (5.6.3). */
+/* 0: nothing needs to change; 1: can be converted; -EILSEQ: cannot, reply 5.6.3; -EMSGSIZE: cannot,
+ * too many parts (5.6.3). */
 MUST_CHECK int mime_7bit_decide(struct mime_7bit *m);
 const struct mime_7bit_facts *mime_7bit_facts(const struct mime_7bit *m);
 

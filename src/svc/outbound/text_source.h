@@ -19,7 +19,7 @@ struct text_source {
     struct buf reply;        /* of the store: the piece lies in it */
     struct mime_7bit *seven; /* once the text was looked at */
     struct buf converted;
-    size_t taken; /* of the converted bytes */
+    size_t taken;                 /* of the converted bytes */
     struct mime_7bit_facts facts; /* after looking */
     bool converts;                /* to be set after looking */
     bool has_finished;
@@ -29,7 +29,8 @@ struct text_source {
 /* The message's text, if it has it, must outlive the source. */
 void text_source_init(struct text_source *s, const struct queue_message *m);
 void text_source_done(struct text_source *s);
-/* Reads all of it once, to know what it needs to be as the peer wants it (MIME_7BIT_ bits). Yields. 0 or negative errno. */
+/* Reads all of it once, to know what it needs to be as the peer wants it (MIME_7BIT_ bits). Yields.
+ * 0 or negative errno. */
 MUST_CHECK int text_source_look(struct text_source *s, unsigned wants);
 /* The next piece: as smtp_client_message.next_piece. Yields. */
 MUST_CHECK int text_source_next(struct text_source *s, struct str *out_piece);

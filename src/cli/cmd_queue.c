@@ -207,8 +207,18 @@ static void print_message(const struct listing *l, const struct queue_row *row)
     buf_done(&text);
 }
 
+static bool is_unreachable(const struct queue_row *row)
+{
+    return row->destination_state == QUEUE_DESTINATION_WAITING && row->destination_failures > 0;
+}
+
 static void put_attempts(struct buf *out, const struct listing *l, const struct queue_row *row)
 {
+    if (row->attempts == 0 && is_unreachable(row)) {
+        buf_put_c(out, l->is_japanese ? "なし（配送先に接続できていません）"
+                                      : "none, because its destination cannot be reached");
+        return;
+    }
     buf_printf(out, l->is_japanese ? "%u 回" : "%u", row->attempts);
     if (row->last_attempt_ms == 0)
         return;
@@ -219,8 +229,7 @@ static void put_attempts(struct buf *out, const struct listing *l, const struct 
 /* The destination is told when it is what waits, or is not simply the domain. */
 static void put_destination(struct buf *out, const struct listing *l, const struct queue_row *row)
 {
-    bool waits =
-        row->destination_state == QUEUE_DESTINATION_WAITING && row->destination_failures > 0;
+    bool waits = is_unreachable(row);
 
     if (!waits && str_find(row->destination, '/') < 0)
         return;

@@ -323,6 +323,7 @@ def test_a_destination_that_is_down_is_explained():
         assert row['destination_state'] == 'waiting' and row['next'] is not None
         shown = server.cli('queue', 'show', message)
         assert 'osaka.example, unreachable: mx.osaka.example [127.0.0.1]' in shown
+        assert 'none, because its destination cannot be reached' in shown
         assert 'put off for hana@osaka.example: mx.osaka.example [127.0.0.1]: connection refused' \
             in server.trace(message)
         told = server.cli_json('queue', 'why', 'osaka.example')['destinations'][0]

@@ -713,6 +713,17 @@ static int decide(const struct mime_7bit *m)
     return m->is_too_complex ? -EMSGSIZE : 1;
 }
 
+/* The message ends without a line end. */
+static void end_last_line(struct mime_7bit *m)
+{
+    if (m->at - m->line_start <= LINE_COLUMN)
+        return;
+    if (m->state == IN_BODY)
+        innermost(m)->has_long_line = true;
+    else if (m->state != IN_HEADER)
+        m->facts.has_long_lines_left = true;
+}
+
 int mime_7bit_decide(struct mime_7bit *m)
 {
     if (m->head_bytes > 0) {
@@ -720,8 +731,8 @@ int mime_7bit_decide(struct mime_7bit *m)
         m->head_bytes = 0;
         take_line_head(m, head);
     }
-    if (m->at - m->line_start > LINE_COLUMN && m->state == IN_BODY)
-        innermost(m)->has_long_line |= (m->wants & MIME_7BIT_LINES) != 0;
+    if ((m->wants & MIME_7BIT_LINES) != 0 && m->is_in_line)
+        end_last_line(m);
     while (m->depth > 0)
         close_part(m, m->at, m->at);
     drop_idle_edits(m);

@@ -528,6 +528,22 @@ static void late_mail_of_mode_n_is_told_of_and_goes_on(void **state)
     assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 0);
 }
 
+/* The attempt that is due at the same time ends before the notice is written. */
+static void what_is_told_of_late_mail_is_not_its_next_answer(void **state)
+{
+    (void)state;
+    uint64_t id = send_letter(
+        &(struct letter){.to = {"a@one.example"}, .by_ms = 10 * MIN_MS, .by = DELIVER_BY_NOTIFY});
+    clock_advance_ms(10 * MIN_MS);
+    run_alarms();
+    expect_open("one.example");
+    assert_int_equal(take("one.example").count, 1);
+    result(id, 0, QUEUE_DEFER, false);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE state = 1 AND report = 2 AND"
+                             " status = '4.4.7' AND remote = '' AND reply LIKE '%deliver-by%'"),
+                     1);
+}
+
 static void what_was_late_ends_as_other_mail(void **state)
 {
     (void)state;
@@ -685,6 +701,7 @@ int main(void)
         SCHEDULE_TEST(what_is_scheduled_is_listed_with_its_times),
         SCHEDULE_TEST(late_mail_of_mode_r_is_returned),
         SCHEDULE_TEST(late_mail_of_mode_n_is_told_of_and_goes_on),
+        SCHEDULE_TEST(what_is_told_of_late_mail_is_not_its_next_answer),
         SCHEDULE_TEST(what_was_late_ends_as_other_mail),
         SCHEDULE_TEST(who_wants_to_hear_nothing_hears_nothing),
         SCHEDULE_TEST(a_time_that_was_over_already_is_told_at_once),

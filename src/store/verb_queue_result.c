@@ -163,6 +163,10 @@ static int note_too_late(struct outcome *o, const struct queue_result_recipient 
     return note_failed(o, &late);
 }
 
+/* That it missed its deliver-by time is still to be told: the notice takes its words from the row.
+ */
+#define IS_LATE_UNTOLD "(report <> 0 AND status = '4.4.7')"
+
 static int note_deferred(struct outcome *o, const struct queue_result_recipient *to)
 {
     int64_t next_ms = o->job->now_ms + queue_pause_ms(o->store->settings, o->row.attempts);
@@ -179,8 +183,10 @@ static int note_deferred(struct outcome *o, const struct queue_result_recipient 
     trace_put_number(&o->job->trace, at, "next", next_ms);
     return changed(db_run(o->job->db,
                           "UPDATE recipient SET state = ?3, due = ?4, attempts = attempts + 1,"
-                          " last_attempt = ?5, status = ?6, remote = ?7, reply = ?8"
-                          " WHERE queue = ?1 AND n = ?2",
+                          " last_attempt = ?5, status = CASE WHEN " IS_LATE_UNTOLD " THEN status"
+                          " ELSE ?6 END, remote = CASE WHEN " IS_LATE_UNTOLD " THEN remote"
+                          " ELSE ?7 END, reply = CASE WHEN " IS_LATE_UNTOLD " THEN reply"
+                          " ELSE ?8 END WHERE queue = ?1 AND n = ?2",
                           DB_INT(o->result->message), DB_INT(to->n),
                           DB_INT(is_held ? QUEUE_HELD : QUEUE_DEFERRED), DB_INT(next_ms),
                           DB_INT(o->result->at_ms), DB_TEXT(to->status),

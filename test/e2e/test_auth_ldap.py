@@ -1,6 +1,7 @@
 """Passwords that a directory checks (OpenLDAP's slapd): by name and by search, encrypted and not,
 with servers that are down, mute or not who they say; names and passwords of any kind."""
 import pathlib
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from directory import BASE, PEOPLE, SERVICE, SERVICE_PASSWORD, Directory
-from hikyaku import PASSWORD, Server, free_port, until
+from hikyaku import BINARY, PASSWORD, Server, free_port, until
 from peers import PeerMissing
 from submission import TARO, Submission, encode, plain
 
@@ -32,6 +33,7 @@ def fixture_directory():
     directory.add('hanako', OUTSIDE, mails=[HANAKO])
     yield directory
     directory.remove()
+    shutil.rmtree(folder)
 
 
 def running(directory, settings=None, **more):
@@ -268,6 +270,6 @@ def test_settings_that_cannot_be():
             file.write('server { hostname = mx.example.jp; }\nauth {\n'
                        + lines.replace('; ', '\n') + '\n}\n')
             file.flush()
-            run = subprocess.run([Server().binary, 'config', 'check', '-c', file.name],
+            run = subprocess.run([BINARY, 'config', 'check', '-c', file.name],
                                  capture_output=True, text=True, check=False)
             assert run.returncode != 0 and words in run.stderr, run.stderr

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from hikyaku import PASSWORD, Server, until
+from hikyaku import BINARY, PASSWORD, Server, until
 from pam import PamFolder
 from submission import TARO, Submission, encode, plain
 
@@ -267,7 +267,7 @@ def test_settings_that_cannot_be():
                                for name, value in settings.items())
             file.write('server { hostname = mx.example.jp; }\nauth {\n' + sections + '}\n')
             file.flush()
-            run = subprocess.run([Server().binary, 'config', 'check', '-c', file.name],
+            run = subprocess.run([BINARY, 'config', 'check', '-c', file.name],
                                  capture_output=True, text=True, check=False)
             assert run.returncode != 0 and words in run.stderr, run.stderr
 

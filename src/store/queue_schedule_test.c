@@ -544,6 +544,28 @@ static void what_is_told_of_late_mail_is_not_its_next_answer(void **state)
                      1);
 }
 
+static void late_mail_that_is_relayed_before_it_is_told_is_told_of(void **state)
+{
+    (void)state;
+    uint64_t id = send_letter(
+        &(struct letter){.to = {"a@one.example"}, .by_ms = 10 * MIN_MS, .by = DELIVER_BY_NOTIFY});
+    clock_advance_ms(10 * MIN_MS);
+    run_alarms();
+    expect_open("one.example");
+    assert_int_equal(take("one.example").count, 1);
+    result(id, 0, QUEUE_DELIVERED, true);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM recipient WHERE state = 4 AND report = 2 AND"
+                             " status = '4.4.7'"),
+                     1);
+    buf_put_u64(start_args(), id);
+    buf_put_u32(&args, 1);
+    buf_put_u32(&args, 0);
+    buf_put_u8(&args, QUEUE_REPORT_DELAYED);
+    buf_put_u8(&args, 0);
+    assert_int_equal(run_verb(STORE_QUEUE_REPORT, &args, NULL), 0);
+    assert_int_equal(get_int("SELECT COUNT(*) FROM queue"), 0);
+}
+
 static void what_was_late_ends_as_other_mail(void **state)
 {
     (void)state;
@@ -702,6 +724,7 @@ int main(void)
         SCHEDULE_TEST(late_mail_of_mode_r_is_returned),
         SCHEDULE_TEST(late_mail_of_mode_n_is_told_of_and_goes_on),
         SCHEDULE_TEST(what_is_told_of_late_mail_is_not_its_next_answer),
+        SCHEDULE_TEST(late_mail_that_is_relayed_before_it_is_told_is_told_of),
         SCHEDULE_TEST(what_was_late_ends_as_other_mail),
         SCHEDULE_TEST(who_wants_to_hear_nothing_hears_nothing),
         SCHEDULE_TEST(a_time_that_was_over_already_is_told_at_once),

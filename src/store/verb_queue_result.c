@@ -11,6 +11,7 @@ struct before {
     unsigned notify;
     uint32_t attempts;
     enum queue_state state;
+    bool is_late; /* which is still to be told: the notice takes its words from the row */
 };
 
 struct outcome {
@@ -52,7 +53,8 @@ static int find_message(struct outcome *o)
 static int find_row(struct outcome *o, uint32_t n)
 {
     struct db_stmt *stmt = db_query(o->job->db,
-                                    "SELECT address, notify, attempts, state FROM recipient"
+                                    "SELECT address, notify, attempts, state,"
+                                    " report <> 0 AND status = '4.4.7' FROM recipient"
                                     " WHERE queue = ?1 AND n = ?2",
                                     DB_INT(o->result->message), DB_INT(n));
     int r = db_step(stmt);
@@ -63,6 +65,7 @@ static int find_row(struct outcome *o, uint32_t n)
         o->row.notify = (unsigned)db_column_int(stmt, 1);
         o->row.attempts = (uint32_t)db_column_int(stmt, 2);
         o->row.state = (enum queue_state)db_column_int(stmt, 3);
+        o->row.is_late = db_column_int(stmt, 4) == 1;
     }
     db_reset(stmt);
     return r;
@@ -124,6 +127,15 @@ static bool must_tell_of_hop(const struct outcome *o)
     return (has_lost_time || is_traced) && queue_wants_by_report(o->sender, o->row.notify);
 }
 
+/* It goes when its notice is written. */
+static int keep_late(struct outcome *o, const struct queue_result_recipient *to)
+{
+    return changed(db_run(o->job->db,
+                          "UPDATE recipient SET state = 4, attempts = attempts + 1,"
+                          " last_attempt = ?3 WHERE queue = ?1 AND n = ?2",
+                          DB_INT(o->result->message), DB_INT(to->n), DB_INT(o->result->at_ms)));
+}
+
 static int note_delivered(struct outcome *o, const struct queue_result_recipient *to)
 {
     (void)trace_attempt(o, "relayed", to);
@@ -132,6 +144,10 @@ static int note_delivered(struct outcome *o, const struct queue_result_recipient
         return r;
     if (must_tell_of_hop(o))
         return keep_for_report(o, to, QUEUE_REPORT_RELAYED);
+    bool is_told = !o->result->knows_dsn &&
+                   queue_wants_report(o->sender, o->flags, o->row.notify, QUEUE_REPORT_RELAYED);
+    if (o->row.is_late && !is_told)
+        return keep_late(o, to);
     /* A server that knows DSN tells the sender itself (RFC 3461 section 5.2.2). */
     if (o->result->knows_dsn)
         return queue_remove_recipient(o->job, o->result->message, to->n);
@@ -163,14 +179,11 @@ static int note_too_late(struct outcome *o, const struct queue_result_recipient 
     return note_failed(o, &late);
 }
 
-/* That it missed its deliver-by time is still to be told: the notice takes its words from the row.
- */
-#define IS_LATE_UNTOLD "(report <> 0 AND status = '4.4.7')"
-
 static int note_deferred(struct outcome *o, const struct queue_result_recipient *to)
 {
     int64_t next_ms = o->job->now_ms + queue_pause_ms(o->store->settings, o->row.attempts);
     bool is_held = o->row.state == QUEUE_HELD;
+    int state = is_held ? QUEUE_HELD : QUEUE_DEFERRED;
 
     /* Told twice, because the first answer was lost. */
     if (o->row.state != QUEUE_LEASED && !is_held)
@@ -181,14 +194,17 @@ static int note_deferred(struct outcome *o, const struct queue_result_recipient 
         return note_failed(o, to);
     size_t at = trace_attempt(o, "deferred", to);
     trace_put_number(&o->job->trace, at, "next", next_ms);
+    if (o->row.is_late)
+        return changed(db_run(o->job->db,
+                              "UPDATE recipient SET state = ?3, due = ?4, attempts = attempts + 1,"
+                              " last_attempt = ?5 WHERE queue = ?1 AND n = ?2",
+                              DB_INT(o->result->message), DB_INT(to->n), DB_INT(state),
+                              DB_INT(next_ms), DB_INT(o->result->at_ms)));
     return changed(db_run(o->job->db,
                           "UPDATE recipient SET state = ?3, due = ?4, attempts = attempts + 1,"
-                          " last_attempt = ?5, status = CASE WHEN " IS_LATE_UNTOLD " THEN status"
-                          " ELSE ?6 END, remote = CASE WHEN " IS_LATE_UNTOLD " THEN remote"
-                          " ELSE ?7 END, reply = CASE WHEN " IS_LATE_UNTOLD " THEN reply"
-                          " ELSE ?8 END WHERE queue = ?1 AND n = ?2",
-                          DB_INT(o->result->message), DB_INT(to->n),
-                          DB_INT(is_held ? QUEUE_HELD : QUEUE_DEFERRED), DB_INT(next_ms),
+                          " last_attempt = ?5, status = ?6, remote = ?7, reply = ?8"
+                          " WHERE queue = ?1 AND n = ?2",
+                          DB_INT(o->result->message), DB_INT(to->n), DB_INT(state), DB_INT(next_ms),
                           DB_INT(o->result->at_ms), DB_TEXT(to->status),
                           DB_TEXT(to->code != 0 ? o->result->host : STR("")), DB_TEXT(to->text)));
 }

@@ -14,7 +14,8 @@
 #include "base/str.h"
 #include "mail/summary.h"
 
-enum { MIME_LINE_MAX_BYTES = 1000 }; /* with CRLF: RFC 5321 section 4.5.3.1.6 */
+/* RFC 5321 section 4.5.3.1.6: with CRLF and without. */
+enum { MIME_LINE_MAX_BYTES = 1000, MIME_LINE_TEXT_MAX_BYTES = 998 };
 
 struct mime_scanner;
 

@@ -2,9 +2,9 @@
  * Conversion of a message to 7 bits: see mime_7bit.h.
  *
  * The first pass walks lines the way the scanner (mime.c) does and writes down edits: places in the
- * message, in ascending order, and what to do there. The second pass knows nothing of MIME, it
- * carries out the edits. An edit is written down where its place begins and gets its action when
- * the part has ended and is known to have 8-bit bytes or not.
+ * message, in ascending order, and what to do there (mime_edit.h), which the second pass carries
+ * out. An edit is written down where its place begins and gets its action when the part has ended
+ * and is known to have 8-bit bytes or not.
  */
 #include "mail/mime_7bit.h"
 
@@ -17,6 +17,7 @@
 #include "mail/header.h"
 #include "mail/mime.h"
 #include "mail/mime_describe.h"
+#include "mail/mime_edit.h"
 #include "mail/mime_param.h"
 #include "mail/summary.h"
 #include "mail/transfer.h"
@@ -27,32 +28,7 @@ enum {
     KEPT_FIELD_BYTES = 8 * 1024, /* the scanner keeps as much */
     HEADER_ARENA_BYTES = 4 * 1024 * 1024,
     EDITS_MAX = 16 * 1024,
-    ESCAPE_COLUMN = 70, /* where a mended line of quoted-printable is broken */
-    BASE64_COLUMN = 76,
-    LINE_COLUMN = MIME_LINE_MAX_BYTES - 2,
     NO_EDIT = -1,
-};
-
-enum edit_action {
-    EDIT_NONE,
-    EDIT_DROP,
-    EDIT_ENCODE,
-    EDIT_MASK,   /* 8-bit bytes become '*', which no boundary has (RFC 2046 section 5.1.1) */
-    EDIT_ESCAPE, /* 8-bit bytes of quoted-printable become =XX */
-    EDIT_FILTER, /* base64: what is not of its alphabet means nothing (RFC 2045 section 6.8) */
-    EDIT_REWRAP, /* the same, and its lines are made anew */
-    EDIT_BREAK,  /* long lines are broken */
-    EDIT_FOLD,   /* a line end before the space that is here */
-};
-
-struct edit {
-    uint64_t start, end;
-    enum edit_action action;
-    enum transfer_encoding encoding;
-    bool breaks_lines;     /* EDIT_MASK, EDIT_ESCAPE */
-    bool is_encoding;      /* of a Content-Transfer-Encoding field */
-    const char *field;     /* Content-Transfer-Encoding to write at the start, or NULL */
-    bool has_mime_version; /* write MIME-Version too */
 };
 
 enum declared {
@@ -97,7 +73,7 @@ struct mime_7bit {
     unsigned wants;
     enum look_state state;
     bool has_binary, is_impossible, is_too_complex, mends_lines;
-    struct edit *edits;
+    struct mime_edit *edits;
     int edit_count, edit_room;
     /* First pass. */
     uint64_t at;             /* what is behind us, without the gathered head */
@@ -117,14 +93,7 @@ struct mime_7bit {
     int open_field; /* the edit of the field being read */
     struct open_part open[SUMMARY_MAX_DEPTH];
     size_t depth, part_count;
-    /* Second pass. */
-    uint64_t pushed;
-    int next_edit;
-    bool is_editing;
-    size_t column; /* of a line that is mended */
-    unsigned escape_left;
-    bool begins_with_dash;
-    struct transfer_encoder encoder;
+    struct mime_editor editor; /* second pass */
 };
 
 static struct open_part *innermost(struct mime_7bit *m)
@@ -144,11 +113,11 @@ static int add_edit(struct mime_7bit *m, uint64_t start)
         m->edit_room = m->edit_room > 0 ? 2 * m->edit_room : 16;
         m->edits = xrealloc(m->edits, (size_t)m->edit_room * sizeof(*m->edits));
     }
-    m->edits[m->edit_count] = (struct edit){.start = start, .end = start};
+    m->edits[m->edit_count] = (struct mime_edit){.start = start, .end = start};
     return m->edit_count++;
 }
 
-static struct edit *edit_at(struct mime_7bit *m, int index)
+static struct mime_edit *edit_at(struct mime_7bit *m, int index)
 {
     return index == NO_EDIT ? NULL : &m->edits[index];
 }
@@ -156,11 +125,11 @@ static struct edit *edit_at(struct mime_7bit *m, int index)
 /* The part's header is to say `field`: in place of the fields there are, or at its end. */
 static void declare(struct mime_7bit *m, const struct open_part *o, const char *field)
 {
-    struct edit *insertion = edit_at(m, o->insertion);
+    struct mime_edit *insertion = edit_at(m, o->insertion);
     bool has_field = false;
 
     for (int i = o->first_edit; i < o->insertion; i++) {
-        struct edit *e = &m->edits[i];
+        struct mime_edit *e = &m->edits[i];
         if (!e->is_encoding)
             continue;
         e->action = EDIT_DROP;
@@ -196,7 +165,7 @@ static enum transfer_encoding choose_encoding(const struct open_part *o)
     return TRANSFER_BASE64;
 }
 
-static void encode_leaf(struct mime_7bit *m, const struct open_part *o, struct edit *body)
+static void encode_leaf(struct mime_7bit *m, const struct open_part *o, struct mime_edit *body)
 {
     body->action = EDIT_ENCODE;
     body->encoding = choose_encoding(o);
@@ -206,7 +175,7 @@ static void encode_leaf(struct mime_7bit *m, const struct open_part *o, struct e
 
 /* It is only its lines that are too long: not worth a signature. Reports (RFC 3464 section 2.1) may
  * not be encoded. */
-static void mend_lines(struct mime_7bit *m, const struct open_part *o, struct edit *body)
+static void mend_lines(struct mime_7bit *m, const struct open_part *o, struct mime_edit *body)
 {
     bool is_fixed = o->kind == KIND_UNTOUCHABLE || o->kind == KIND_STATUS;
 
@@ -225,7 +194,7 @@ static void mend_lines(struct mime_7bit *m, const struct open_part *o, struct ed
     }
 }
 
-static void make_7bit(struct mime_7bit *m, const struct open_part *o, struct edit *body)
+static void make_7bit(struct mime_7bit *m, const struct open_part *o, struct mime_edit *body)
 {
     if (o->kind == KIND_UNTOUCHABLE || o->declared == DECLARED_OTHER) {
         m->is_impossible = true;
@@ -241,7 +210,7 @@ static void make_7bit(struct mime_7bit *m, const struct open_part *o, struct edi
     }
 }
 
-static void close_leaf(struct mime_7bit *m, const struct open_part *o, struct edit *body)
+static void close_leaf(struct mime_7bit *m, const struct open_part *o, struct mime_edit *body)
 {
     bool wants_7bit = (m->wants & MIME_7BIT_BYTES) != 0;
     bool is_binary = o->declared == DECLARED_BINARY;
@@ -258,7 +227,7 @@ static void close_leaf(struct mime_7bit *m, const struct open_part *o, struct ed
 /* Text before, behind or instead of the parts of a multipart ends at `end`. */
 static void end_loose_text(struct mime_7bit *m, struct open_part *o, uint64_t end)
 {
-    struct edit *e = edit_at(m, o->body);
+    struct mime_edit *e = edit_at(m, o->body);
     bool is_8bit = (m->wants & MIME_7BIT_BYTES) != 0 && o->bytes_8bit > 0;
     bool may_break = o->has_long_line && o->has_children && !is_in_signed(m);
 
@@ -281,7 +250,7 @@ static void end_loose_text(struct mime_7bit *m, struct open_part *o, uint64_t en
 static void close_part(struct mime_7bit *m, uint64_t end, uint64_t loose_end)
 {
     struct open_part *o = innermost(m);
-    struct edit *body = edit_at(m, o->body);
+    struct mime_edit *body = edit_at(m, o->body);
 
     if (o->kind == KIND_MULTIPART) {
         end_loose_text(m, o, loose_end);
@@ -381,7 +350,7 @@ static void describe(struct mime_7bit *m, struct open_part *o)
 
 static void end_field(struct mime_7bit *m, uint64_t end)
 {
-    struct edit *e = edit_at(m, m->open_field);
+    struct mime_edit *e = edit_at(m, m->open_field);
 
     if (e != NULL)
         e->end = end;
@@ -521,7 +490,7 @@ static void fold(struct mime_7bit *m)
         m->facts.has_long_lines_left = true;
         return;
     }
-    struct edit *e = edit_at(m, add_edit(m, m->fold_at));
+    struct mime_edit *e = edit_at(m, add_edit(m, m->fold_at));
     if (e == NULL)
         return;
     e->action = EDIT_FOLD;
@@ -543,7 +512,7 @@ static void watch_header_line(struct mime_7bit *m, struct str bytes)
             m->fold_at = m->space_at > m->line_start ? m->space_at : m->fold_at;
             m->has_word = true;
         }
-        if (at - m->line_start >= LINE_COLUMN)
+        if (at - m->line_start >= MIME_LINE_TEXT_MAX_BYTES)
             fold(m);
     }
 }
@@ -716,7 +685,7 @@ static int decide(const struct mime_7bit *m)
 /* The message ends without a line end. */
 static void end_last_line(struct mime_7bit *m)
 {
-    if (m->at - m->line_start <= LINE_COLUMN)
+    if (m->at - m->line_start <= MIME_LINE_TEXT_MAX_BYTES)
         return;
     if (m->state == IN_BODY)
         innermost(m)->has_long_line = true;
@@ -741,6 +710,7 @@ int mime_7bit_decide(struct mime_7bit *m)
         m->edit_count = 0;
         m->facts.has_long_lines_left |= m->mends_lines;
     }
+    mime_editor_init(&m->editor, m->edits, (size_t)m->edit_count, m->at);
     return decision;
 }
 
@@ -751,149 +721,12 @@ const struct mime_7bit_facts *mime_7bit_facts(const struct mime_7bit *m)
 
 /* --- the second pass --- */
 
-static void begin_edit(struct mime_7bit *m, const struct edit *e, struct buf *out)
-{
-    m->is_editing = true;
-    m->column = 0;
-    m->escape_left = 0;
-    transfer_init(&m->encoder, e->encoding);
-    if (e->action == EDIT_FOLD)
-        buf_put_c(out, "\r\n");
-    if (e->has_mime_version)
-        buf_put_c(out, "MIME-Version: 1.0\r\n");
-    if (e->field != NULL)
-        buf_printf(out, "Content-Transfer-Encoding: %s\r\n", e->field);
-}
-
-static void end_edit(struct mime_7bit *m, const struct edit *e, struct buf *out)
-{
-    if (e->action == EDIT_ENCODE) {
-        transfer_finish(&m->encoder, out);
-        /* Where a boundary follows, its line end was left in place. */
-        if (e->end == m->at && m->encoder.column > 0)
-            buf_put_c(out, e->encoding == TRANSFER_BASE64 ? "\r\n" : "=\r\n");
-    }
-    if (e->action == EDIT_REWRAP && e->end == m->at && m->column > 0)
-        buf_put_c(out, "\r\n");
-    m->is_editing = false;
-    m->next_edit++;
-}
-
-/* Before a byte of quoted-printable, if it does not stand in the middle of an escape. */
-static void break_softly(struct mime_7bit *m, char c, struct buf *out)
-{
-    bool is_inside = m->escape_left > 0;
-
-    if (c == '=')
-        m->escape_left = 2;
-    else if (is_inside)
-        m->escape_left--;
-    size_t limit = c == '\r' ? LINE_COLUMN - 1 : ESCAPE_COLUMN; /* a CR may stand alone */
-    if (is_inside || m->column < limit || c == '\n')
-        return;
-    buf_put_c(out, "=\r\n");
-    m->column = 0;
-}
-
-/* Neither may a line come to look like a boundary that was none before. */
-static void put_escaped(struct mime_7bit *m, char c, struct buf *out)
-{
-    bool is_second_dash = c == '-' && m->column == 1 && m->begins_with_dash;
-
-    if ((c & '\x80') == 0 && !is_second_dash) {
-        m->begins_with_dash = m->column == 0 && c == '-';
-        buf_put_char(out, c);
-        m->column = c == '\n' ? 0 : m->column + 1;
-        return;
-    }
-    if (m->column >= ESCAPE_COLUMN) {
-        buf_put_c(out, "=\r\n");
-        m->column = 0;
-    }
-    buf_printf(out, "=%02X", (unsigned char)c);
-    m->column += 3;
-}
-
-static bool is_base64_char(char c)
-{
-    return ascii_is_alnum(c) || c == '+' || c == '/' || c == '=';
-}
-
-static void put_rewrapped(struct mime_7bit *m, char c, struct buf *out)
-{
-    if (m->column == BASE64_COLUMN) {
-        buf_put_c(out, "\r\n");
-        m->column = 0;
-    }
-    buf_put_char(out, c);
-    m->column++;
-}
-
-/* What begins with a space is no boundary. */
-static void put_broken(struct mime_7bit *m, char c, struct buf *out)
-{
-    if (m->column >= LINE_COLUMN + (size_t)(c == '\r') && c != '\n') {
-        buf_put_c(out, "\r\n ");
-        m->column = 1;
-    }
-    buf_put_char(out, c);
-    m->column = c == '\n' ? 0 : m->column + 1;
-}
-
-static void put_byte(struct mime_7bit *m, const struct edit *e, char c, struct buf *out)
-{
-    if (e->action == EDIT_MASK && (c & '\x80') != 0)
-        c = '*';
-    if (e->action == EDIT_ESCAPE && e->breaks_lines)
-        break_softly(m, c, out);
-
-    if (e->action == EDIT_ESCAPE)
-        put_escaped(m, c, out);
-    else if (e->action == EDIT_BREAK || (e->action == EDIT_MASK && e->breaks_lines))
-        put_broken(m, c, out);
-    else if (e->action == EDIT_MASK)
-        buf_put_char(out, c);
-    else if (e->action == EDIT_REWRAP && is_base64_char(c))
-        put_rewrapped(m, c, out);
-    else if (e->action == EDIT_FILTER && (is_base64_char(c) || c == '\r' || c == '\n'))
-        buf_put_char(out, c);
-}
-
-static void apply_edit(struct mime_7bit *m, const struct edit *e, struct str bytes, struct buf *out)
-{
-    if (e->action == EDIT_ENCODE) {
-        transfer_put(&m->encoder, bytes, out);
-        return;
-    }
-    for (size_t i = 0; i < bytes.len; i++)
-        put_byte(m, e, bytes.ptr[i], out);
-}
-
 void mime_7bit_push(struct mime_7bit *m, struct str piece, struct buf *out)
 {
-    while (piece.len > 0) {
-        const struct edit *e = m->next_edit < m->edit_count ? &m->edits[m->next_edit] : NULL;
-        size_t len = piece.len;
-        if (e == NULL || e->start > m->pushed) {
-            len = e == NULL ? len : (size_t)MIN((uint64_t)len, e->start - m->pushed);
-            buf_put(out, piece.ptr, len);
-        } else {
-            if (!m->is_editing)
-                begin_edit(m, e, out);
-            len = (size_t)MIN((uint64_t)len, e->end - m->pushed);
-            apply_edit(m, e, str_sub(piece, 0, len), out);
-            if (m->pushed + len == e->end)
-                end_edit(m, e, out);
-        }
-        m->pushed += len;
-        piece = str_sub(piece, len, piece.len);
-    }
+    mime_editor_push(&m->editor, piece, out);
 }
 
 void mime_7bit_finish(struct mime_7bit *m, struct buf *out)
 {
-    ASSERT(m->pushed == m->at);
-    for (; m->next_edit < m->edit_count; m->next_edit++)
-        begin_edit(m, &m->edits[m->next_edit], out);
-    m->is_editing = false;
+    mime_editor_finish(&m->editor, out);
 }

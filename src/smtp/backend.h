@@ -60,7 +60,7 @@ struct smtp_message {
     struct str text;
     bool has_8bit;
     bool has_long_lines; /* longer than MIME_LINE_MAX_BYTES */
-    bool is_once; /* it may be given again under this id; then deliver says -EEXIST */
+    bool is_once;        /* it may be given again under this id; then deliver says -EEXIST */
 };
 
 enum {

@@ -117,7 +117,7 @@ PAGE = '<p>' + '手紙 ' * 400 + 'letter ' * 400 + '</p>\r\n.\r\n' + 'x' * 3000 
 
 
 def test_long_lines_are_encoded(pair):
-    """Lines of more than 998 bytes (RFC 5321 section 4.5.3.1.6): many servers refuse or break them."""
+    """More than 998 bytes (RFC 5321 section 4.5.3.1.6): many servers refuse or break such lines."""
     server, peer = pair
     words = 'word ' * 500
     text = letter('long', PAGE).replace('Subject: ', f'X-Words: {words}\r\nSubject: ')

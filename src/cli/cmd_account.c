@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cli/typed_password.h"
 #include "store/auth_wire.h"
 #include "store/password.h"
@@ -59,15 +60,17 @@ static int run_with_password(struct cli *cli, unsigned verb, const char *done)
 
 int cmd_account_add(struct cli *cli)
 {
-    return run_with_password(cli, STORE_ACCOUNT_ADD, "added");
+    return run_with_password(cli, STORE_ACCOUNT_ADD, text_in("added", "追加しました"));
 }
 
 int cmd_account_password(struct cli *cli)
 {
-    return run_with_password(cli, STORE_ACCOUNT_PASSWORD,
-                             cli_option(cli, "--no-password") != NULL
-                                 ? "nobody can log in with a password of its own now"
-                                 : "the new password holds now");
+    return run_with_password(
+        cli, STORE_ACCOUNT_PASSWORD,
+        cli_option(cli, "--no-password") != NULL
+            ? text_in("nobody can log in with a password of its own now",
+                      "このアカウント自身のパスワードではログインできなくなりました")
+            : text_in("the new password holds now", "新しいパスワードが有効になりました"));
 }
 
 static int set_enabled(struct cli *cli, bool is_enabled, const char *done)
@@ -84,12 +87,15 @@ static int set_enabled(struct cli *cli, bool is_enabled, const char *done)
 
 int cmd_account_disable(struct cli *cli)
 {
-    return set_enabled(cli, false, "nobody can log in any more; mail for it is kept");
+    return set_enabled(cli, false,
+                       text_in("nobody can log in any more; mail for it is kept",
+                               "ログインできなくなりました。宛てたメールはそのまま保管されます"));
 }
 
 int cmd_account_enable(struct cli *cli)
 {
-    return set_enabled(cli, true, "it can be logged in to again");
+    return set_enabled(
+        cli, true, text_in("it can be logged in to again", "再びログインできるようになりました"));
 }
 
 /* --- check --- */
@@ -109,13 +115,19 @@ static int find_service(const struct cli *cli, uint8_t *out)
 
 static int tell_verdict(const struct cli *cli, struct str reply)
 {
-    static const char *const texts[AUTH_VERDICT_END] = {
-        [AUTH_OK] = "right: a mail program would be let in",
-        [AUTH_BAD] = "wrong password, or no such account, or it is disabled",
-        [AUTH_NEEDS_APP_PASSWORD] = "right, but for this a mail program needs an app password",
-        [AUTH_BANNED] = "this address is banned for now",
-        [AUTH_TOO_MANY] = "too many tries; come again later",
-        [AUTH_ELSEWHERE] = "there is no password of it here: it is checked outside (auth.backend)",
+    static const char *const texts[AUTH_VERDICT_END][2] = {
+        [AUTH_OK] = {"right: a mail program would be let in",
+                     "正しいパスワードです。メールソフトはログインできます"},
+        [AUTH_BAD] = {"wrong password, or no such account, or it is disabled",
+                      "パスワードが違うか、アカウントがないか、無効にされています"},
+        [AUTH_NEEDS_APP_PASSWORD] =
+            {"right, but for this a mail program needs an app password",
+             "正しいパスワードですが、メールソフトにはアプリパスワードが必要です"},
+        [AUTH_BANNED] = {"this address is banned for now", "この接続元は一時的に拒否されています"},
+        [AUTH_TOO_MANY] = {"too many tries; come again later",
+                           "試行が多すぎます。しばらくしてからお試しください"},
+        [AUTH_ELSEWHERE] = {"there is no password of it here: it is checked outside (auth.backend)",
+                            "パスワードはここにはありません。外部で確認します (auth.backend)"},
     };
     struct cursor c = cursor_from(reply);
     struct auth_answer answer;
@@ -123,8 +135,8 @@ static int tell_verdict(const struct cli *cli, struct str reply)
     if (auth_get_answer(&c, &answer) < 0)
         return cli_fail("the server's answer makes no sense; restart the server");
     if (answer.verdict != AUTH_OK)
-        return cli_fail("%s: %s", cli->args.words[0], texts[answer.verdict]);
-    (void)printf("%s\n", texts[AUTH_OK]);
+        return cli_fail("%s: %s", cli->args.words[0], texts[answer.verdict][text_is_japanese()]);
+    (void)printf("%s\n", texts[AUTH_OK][text_is_japanese()]);
     return CLI_DONE;
 }
 
@@ -169,7 +181,8 @@ int cmd_account_language(struct cli *cli)
     buf_init(&args, ARGS_MAX_BYTES);
     buf_put_lp(&args, cli_word(cli, 0));
     buf_put_lp(&args, language);
-    int status = cli_run_verb(cli, STORE_ACCOUNT_LANGUAGE, &args, "holds for the next notice");
+    int status = cli_run_verb(cli, STORE_ACCOUNT_LANGUAGE, &args,
+                              text_in("holds for the next notice", "次の通知から有効です"));
     buf_done(&args);
     return status;
 }
@@ -181,7 +194,7 @@ int cmd_account_remove(struct cli *cli)
     buf_init(&args, ARGS_MAX_BYTES);
     buf_put_lp(&args, cli_word(cli, 0));
     buf_put_u8(&args, cli_option(cli, "--with-mail") != NULL);
-    int status = cli_run_verb(cli, STORE_ACCOUNT_REMOVE, &args, "removed");
+    int status = cli_run_verb(cli, STORE_ACCOUNT_REMOVE, &args, text_in("removed", "削除しました"));
     buf_done(&args);
     return status;
 }

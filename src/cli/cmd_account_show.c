@@ -7,6 +7,8 @@
 #include "store/auth_wire.h"
 #include "store/wire.h"
 
+enum { LABEL_COLUMNS = 16 };
+
 struct account_row {
     struct str address, key, language;
     uint32_t flags; /* enum account_flags */
@@ -76,12 +78,32 @@ static int print_json(struct cursor *c)
     return cli_print_json(list);
 }
 
+static const char *password_word(const struct account_row *row)
+{
+    if (!(row->flags & ACCOUNT_HAS_PASSWORD))
+        return text_in("none", "なし");
+    return row->flags & ACCOUNT_IS_IMPORTED ? text_in("imported", "取り込み")
+                                            : text_in("yes", "あり");
+}
+
+static const char *totp_word(const struct account_row *row)
+{
+    if (row->flags & ACCOUNT_HAS_TOTP)
+        return text_in("on", "有効");
+    return row->flags & ACCOUNT_AWAITS_TOTP ? text_in("not confirmed", "未確認")
+                                            : text_in("off", "無効");
+}
+
 static void print_table(struct cursor *c)
 {
-    static const struct table_column columns[] = {
-        {"account", false, 0},  {"messages", true, 0},       {"size", true, 0},
-        {"password", false, 0}, {"second factor", false, 0}, {"app passwords", true, 0},
-        {"since", false, 0},
+    const struct table_column columns[] = {
+        {text_in("account", "アカウント"), false, 0},
+        {text_in("messages", "メール"), true, 0},
+        {text_in("size", "大きさ"), true, 0},
+        {text_in("password", "パスワード"), false, 0},
+        {text_in("second factor", "二要素認証"), false, 0},
+        {text_in("app passwords", "アプリパスワード"), true, 0},
+        {text_in("since", "作成日時"), false, 0},
     };
     struct account_row row;
     struct table table;
@@ -92,12 +114,13 @@ static void print_table(struct cursor *c)
         table_put(&table, row.address);
         table_put_number(&table, row.messages);
         table_put_size(&table, row.bytes);
-        table_put_c(&table, is_disabled ? "disabled" : password_state(&row));
-        table_put_c(&table, totp_state(&row));
+        table_put_c(&table, is_disabled ? text_in("disabled", "無効") : password_word(&row));
+        table_put_c(&table, totp_word(&row));
         table_put_number(&table, row.app_passwords);
         table_put_time(&table, row.created_ms);
     }
-    table_print(&table, "no accounts yet; add one: hikyaku account add ADDRESS");
+    table_print(&table, text_in("no accounts yet; add one: hikyaku account add ADDRESS",
+                                "アカウントはまだありません。追加: hikyaku account add アドレス"));
     table_done(&table);
 }
 
@@ -128,32 +151,51 @@ static int show_json(const struct account_row *row, struct cursor *delegated)
     return cli_print_json(value);
 }
 
-static void print_line(const char *name, const struct buf *text)
-{
-    (void)printf("%-16s%.*s\n", name, STR_ARG(buf_str(text)));
-}
-
-static void print_text(const char *name, const char *text)
-{
-    (void)printf("%-16s%s\n", name, text);
-}
-
 static const char *password_text(const struct account_row *row)
 {
     if (!(row->flags & ACCOUNT_HAS_PASSWORD))
-        return "none: nobody logs in with one";
+        return text_in("none: nobody logs in with one", "なし（パスワードではログインできません）");
     if (row->flags & ACCOUNT_IS_IMPORTED)
-        return "imported; its hash is replaced by the first login";
+        return text_in("imported; its hash is replaced by the first login",
+                       "取り込み（最初のログインでハッシュを作り直します）");
     if (row->flags & ACCOUNT_IS_RECOVERABLE)
-        return "yes; also kept so that it can be recovered, for CRAM-MD5";
-    return row->flags & ACCOUNT_HAS_SCRAM ? "yes" : "yes; SCRAM works after the first login";
+        return text_in("yes; also kept so that it can be recovered, for CRAM-MD5",
+                       "あり（CRAM-MD5 のため復元できる形でも保管）");
+    return row->flags & ACCOUNT_HAS_SCRAM
+               ? text_in("yes", "あり")
+               : text_in("yes; SCRAM works after the first login",
+                         "あり（SCRAM は最初のログインの後から使えます）");
 }
 
 static const char *second_factor_text(const struct account_row *row)
 {
     if (row->flags & ACCOUNT_HAS_TOTP)
-        return "on: mail programs need app passwords";
-    return row->flags & ACCOUNT_AWAITS_TOTP ? "set, but not confirmed" : "off";
+        return text_in("on: mail programs need app passwords",
+                       "有効（メールソフトにはアプリパスワードが必要）");
+    return row->flags & ACCOUNT_AWAITS_TOTP ? text_in("set, but not confirmed", "設定済み、未確認")
+                                            : text_in("off", "無効");
+}
+
+static void print_line(const char *english, const char *japanese, struct buf *text)
+{
+    text_print_labelled(LABEL_COLUMNS, text_in(english, japanese), buf_c_str(text));
+    buf_reset(text);
+}
+
+static void print_text(const char *english, const char *japanese, const char *text)
+{
+    text_print_labelled(LABEL_COLUMNS, text_in(english, japanese), text);
+}
+
+static void print_delegated(struct cursor *delegated, struct buf *text)
+{
+    while (cursor_left(delegated) > 0 && cursor_status(delegated) == 0) {
+        if (text->len > 0)
+            buf_put_c(text, ", ");
+        text_put_safe(text, cursor_lp(delegated));
+    }
+    if (text->len > 0)
+        print_line("may send as", "差出人にできる", text);
 }
 
 static void show_text(const struct account_row *row, struct cursor *delegated)
@@ -162,28 +204,26 @@ static void show_text(const struct account_row *row, struct cursor *delegated)
 
     buf_init(&text, CLIENT_REPLY_MAX_BYTES);
     text_put_safe(&text, row->address);
-    print_line("account", &text);
-    print_text("login", row->flags & ACCOUNT_IS_DISABLED ? "disabled" : "enabled");
-    print_text("password", password_text(row));
-    print_text("second factor", second_factor_text(row));
-    if (row->flags & ACCOUNT_HAS_TOTP)
-        (void)printf("%-16s%llu left\n", "recovery codes", (unsigned long long)row->recovery_codes);
-    (void)printf("%-16s%llu\n", "app passwords", (unsigned long long)row->app_passwords);
-    buf_reset(&text);
-    while (cursor_left(delegated) > 0 && cursor_status(delegated) == 0) {
-        if (text.len > 0)
-            buf_put_c(&text, ", ");
-        text_put_safe(&text, cursor_lp(delegated));
+    print_line("account", "アカウント", &text);
+    print_text("login", "ログイン",
+               row->flags & ACCOUNT_IS_DISABLED ? text_in("disabled", "できません（無効）")
+                                                : text_in("enabled", "できます"));
+    print_text("password", "パスワード", password_text(row));
+    print_text("second factor", "二要素認証", second_factor_text(row));
+    if (row->flags & ACCOUNT_HAS_TOTP) {
+        buf_printf(&text, text_is_japanese() ? "残り %llu" : "%llu left",
+                   (unsigned long long)row->recovery_codes);
+        print_line("recovery codes", "リカバリーコード", &text);
     }
-    if (text.len > 0)
-        print_line("may send as", &text);
-    buf_reset(&text);
-    buf_printf(&text, "%llu, ", (unsigned long long)row->messages);
+    buf_printf(&text, "%llu", (unsigned long long)row->app_passwords);
+    print_line("app passwords", "アプリパスワード", &text);
+    print_delegated(delegated, &text);
+    buf_printf(&text, text_is_japanese() ? "%llu 通、" : "%llu, ",
+               (unsigned long long)row->messages);
     text_put_size(&text, row->bytes);
-    print_line("messages", &text);
-    buf_reset(&text);
+    print_line("messages", "メール", &text);
     text_put_time(&text, row->created_ms);
-    print_line("since", &text);
+    print_line("since", "作成日時", &text);
     buf_done(&text);
 }
 

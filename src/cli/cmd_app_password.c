@@ -50,9 +50,10 @@ static int parse_expiry(const struct cli *cli, int64_t *out_ms)
 
 static const char *scope_text(uint8_t scope)
 {
-    static const char *const texts[] = {"", "send", "read", "send, read"};
+    static const char *const texts[][2] = {
+        {"", ""}, {"send", "送信"}, {"read", "受信"}, {"send, read", "送信、受信"}};
 
-    return texts[scope & AUTH_ALL];
+    return texts[scope & AUTH_ALL][text_is_japanese()];
 }
 
 static json_t *scope_json(uint8_t scope)
@@ -87,12 +88,18 @@ static int print_new(struct cli *cli, uint8_t scope, struct str reply)
         return cli_print_json(json_pack("{s:s, s:o, s:o, s:o}", "id", id, "name",
                                         cli_json_text(name), "scope", scope_json(scope), "password",
                                         cli_json_text(password)));
-    (void)printf(
-        "%.*s\n\nThis is the password of %.*s in this one program, as it stands here, with "
-        "the\ndashes. It is not shown again. To revoke it: hikyaku account app-password "
-        "remove\n%.*s %s\n",
-        STR_ARG(password), STR_ARG(cli_word(cli, ADDRESS_WORD)),
-        STR_ARG(cli_word(cli, ADDRESS_WORD)), id);
+    struct str address = cli_word(cli, ADDRESS_WORD);
+    (void)printf("%.*s\n\n", STR_ARG(password));
+    if (text_is_japanese())
+        (void)printf(
+            "これは %.*s の、このメールソフトだけのパスワードです。ハイフンも含めてこのまま\n"
+            "入力してください。二度と表示されません。取り消すには:\n",
+            STR_ARG(address));
+    else
+        (void)printf("This is the password of %.*s in this one program, as it stands here, with\n"
+                     "the dashes. It is not shown again. To revoke it:\n",
+                     STR_ARG(address));
+    (void)printf("  hikyaku account app-password remove %.*s %s\n", STR_ARG(address), id);
     return CLI_DONE;
 }
 
@@ -155,19 +162,23 @@ static int print_json(struct cursor *c)
     return cli_print_json(list);
 }
 
-static void put_time(struct table *table, int64_t ms)
+static void put_time(struct table *table, int64_t ms, const char *never)
 {
     if (ms != 0)
         table_put_time(table, ms);
     else
-        table_put_c(table, "never");
+        table_put_c(table, never);
 }
 
 static void print_table(struct cursor *c)
 {
-    static const struct table_column columns[] = {
-        {"name", false, 0},  {"for", false, 0},     {"last used", false, 0},
-        {"since", false, 0}, {"expires", false, 0}, {"id", false, 0},
+    const struct table_column columns[] = {
+        {text_in("name", "名前"), false, 0},
+        {text_in("for", "用途"), false, 0},
+        {text_in("last used", "最後の使用"), false, 0},
+        {text_in("since", "作成日時"), false, 0},
+        {text_in("expires", "期限"), false, 0},
+        {"id", false, 0},
     };
     struct app_row row;
     struct table table;
@@ -176,13 +187,16 @@ static void print_table(struct cursor *c)
     while (cursor_left(c) > 0 && take_row(c, &row)) {
         table_put(&table, row.name);
         table_put_c(&table, scope_text(row.scope));
-        put_time(&table, row.used_ms);
+        put_time(&table, row.used_ms, text_in("never", "まだありません"));
         table_put_time(&table, row.created_ms);
-        put_time(&table, row.expires_ms);
+        put_time(&table, row.expires_ms, text_in("never", "なし"));
         table_put_c(&table, row.id);
     }
-    table_print(&table,
-                "no app passwords; make one: hikyaku account app-password add ADDRESS NAME");
+    table_print(
+        &table,
+        text_in(
+            "no app passwords; make one: hikyaku account app-password add ADDRESS NAME",
+            "アプリパスワードはありません。作成: hikyaku account app-password add アドレス 名前"));
     table_done(&table);
 }
 
@@ -218,7 +232,8 @@ static int remove_one(struct cli *cli)
     buf_put_lp(&args, cli_word(cli, ADDRESS_WORD));
     buf_put_lp(&args, cli_word(cli, NAME_WORD));
     buf_put_u64(&args, id);
-    int status = cli_run_verb(cli, STORE_APP_PASSWORD_REMOVE, &args, "revoked");
+    int status =
+        cli_run_verb(cli, STORE_APP_PASSWORD_REMOVE, &args, text_in("revoked", "取り消しました"));
     buf_done(&args);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "cli/actions.h"
 #include "cli/commands.h"
 #include "cli/table.h"
+#include "cli/text.h"
 #include "store/wire.h"
 
 enum { ACCOUNT_WORD = 1, ADDRESS_WORD = 2 };
@@ -22,12 +23,16 @@ static int run_pair(struct cli *cli, unsigned verb, const char *done)
 
 static int add(struct cli *cli)
 {
-    return run_pair(cli, STORE_DELEGATE_ADD, "it may send as that address now");
+    return run_pair(cli, STORE_DELEGATE_ADD,
+                    text_in("it may send as that address now",
+                            "このアドレスを差出人として使えるようになりました"));
 }
 
 static int remove_one(struct cli *cli)
 {
-    return run_pair(cli, STORE_DELEGATE_REMOVE, "it may not send as that address any more");
+    return run_pair(cli, STORE_DELEGATE_REMOVE,
+                    text_in("it may not send as that address any more",
+                            "このアドレスを差出人として使えなくなりました"));
 }
 
 static int print_json(struct cursor *c)
@@ -45,7 +50,9 @@ static int print_json(struct cursor *c)
 
 static void print_table(struct cursor *c)
 {
-    static const struct table_column columns[] = {{"may send as", false, 0}, {"since", false, 0}};
+    const struct table_column columns[] = {
+        {text_in("may send as", "差出人として使えるアドレス"), false, 0},
+        {text_in("since", "追加日時"), false, 0}};
     struct table table;
 
     table_init(&table, columns, ARRAY_LEN(columns));
@@ -53,7 +60,8 @@ static void print_table(struct cursor *c)
         table_put(&table, cursor_lp(c));
         table_put_time(&table, (int64_t)cursor_u64(c));
     }
-    table_print(&table, "no address of others; it may send as its own and its aliases");
+    table_print(&table, text_in("no address of others; it may send as its own and its aliases",
+                                "ほかのアドレスはありません。自分のアドレスと別名は使えます"));
     table_done(&table);
 }
 

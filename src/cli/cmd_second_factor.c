@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/files.h"
 #include "cli/qr.h"
+#include "cli/text.h"
 #include "cli/typed_password.h"
 #include "crypt/totp.h"
 #include "store/auth_wire.h"
@@ -79,14 +80,26 @@ static void print_offer(const struct cli *cli, const struct offer *o)
     const char *address = cli->args.words[ADDRESS_WORD];
 
     bool has_picture = print_code(buf_str(&o->uri)) || cli_option(cli, "--png") != NULL;
-    (void)printf("%.*s\n\nsecret: %.*s\n\n", STR_ARG(buf_str(&o->uri)), STR_ARG(buf_str(&o->text)));
+    (void)printf("%.*s\n\n%s: %.*s\n\n", STR_ARG(buf_str(&o->uri)),
+                 text_in("secret", "シークレット"), STR_ARG(buf_str(&o->text)));
     if (has_picture)
-        (void)printf("Let an authenticator app read the QR code, or type the secret into it\n");
+        (void)printf("%s\n",
+                     text_in("Let an authenticator app read the QR code, or type the secret "
+                             "into it",
+                             "認証アプリで QR コードを読み取るか、シークレットを入力してください"));
     else
-        (void)printf("Type the secret into an authenticator app, or make a QR code: --png FILE\n");
-    (void)printf("(by time, SHA-1, 6 digits, 30 seconds). Then prove it with the code it shows:\n"
-                 "  hikyaku account totp %s confirm CODE\n",
-                 address);
+        (void)printf("%s\n",
+                     text_in("Type the secret into an authenticator app, or make a QR code: "
+                             "--png FILE",
+                             "シークレットを認証アプリに入力するか、--png ファイル名 で QR コードを"
+                             "作ってください"));
+    (void)printf(
+        text_is_japanese()
+            ? "（時刻方式、SHA-1、6 桁、30 秒）。次に、アプリに表示されたコードで確認します:\n"
+              "  hikyaku account totp %s confirm コード\n"
+            : "(by time, SHA-1, 6 digits, 30 seconds). Then prove it with the code it shows:\n"
+              "  hikyaku account totp %s confirm CODE\n",
+        address);
 }
 
 static int show_offer(struct cli *cli, struct offer *o)
@@ -133,20 +146,28 @@ static int enable(struct cli *cli)
 static int confirm(struct cli *cli)
 {
     struct str code = cli_word(cli, CODE_WORD);
+    const char *address = cli->args.words[ADDRESS_WORD];
     CLEANUP(cleanup_free)
-    char *done = xasprintf("the second factor is on: mail programs need app passwords from now on; "
-                           "next:\n  hikyaku account recovery-codes %s\n  hikyaku account "
-                           "app-password add %s NAME",
-                           cli->args.words[ADDRESS_WORD], cli->args.words[ADDRESS_WORD]);
+    char *done =
+        xasprintf("%s\n  hikyaku account recovery-codes %s\n"
+                  "  hikyaku account app-password add %s %s",
+                  text_in("the second factor is on: mail programs need app passwords from "
+                          "now on; next:",
+                          "二要素認証を有効にしました。今後メールソフトにはアプリパスワードが必要"
+                          "です。次に:"),
+                  address, address, text_in("NAME", "名前"));
 
     return call_and_say(cli, STORE_TOTP_CONFIRM, &code, done);
 }
 
 static int disable(struct cli *cli)
 {
-    return call_and_say(cli, STORE_TOTP_REMOVE, NULL,
-                        "the second factor is off, and its recovery codes are void; app passwords "
-                        "stay");
+    return call_and_say(
+        cli, STORE_TOTP_REMOVE, NULL,
+        text_in("the second factor is off, and its recovery codes are void; app "
+                "passwords stay",
+                "二要素認証を無効にしました。リカバリーコードは使えなくなりましたが、"
+                "アプリパスワードはそのままです"));
 }
 
 int cmd_account_totp(struct cli *cli)
@@ -184,7 +205,11 @@ int cmd_account_recovery_codes(struct cli *cli)
     else if (list != NULL)
         status = cli_print_json(list);
     else
-        (void)printf("\nEach stands for a code of the app, once. Keep them on paper. They are not "
-                     "shown again,\nand those made before are void.\n");
+        (void)printf(
+            "\n%s\n",
+            text_in("Each stands for a code of the app, once. Keep them on paper. They are not "
+                    "shown again,\nand those made before are void.",
+                    "それぞれ一度だけ、アプリのコードの代わりになります。紙に控えてください。二度と"
+                    "表示されません。\n以前に作ったものは使えなくなりました。"));
     return status;
 }

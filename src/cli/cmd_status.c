@@ -17,39 +17,41 @@ enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_MS, UNIT_WARNING };
 
 /* Keys of the reply in the order in which they are shown; others follow with their own names. */
 static const struct {
-    const char *key, *label;
+    const char *key, *label, *japanese;
     enum unit unit;
     bool hides_zero;
 } labels[] = {
-    {"uptime_ms", "running for", UNIT_MS, false},
-    {"sessions", "open sessions", UNIT_COUNT, false},
-    {"logins", "logins", UNIT_COUNT, false},
-    {"failed_logins", "failed logins", UNIT_COUNT, false},
-    {"domains", "domains", UNIT_COUNT, false},
-    {"accounts", "accounts", UNIT_COUNT, false},
-    {"aliases", "aliases", UNIT_COUNT, false},
-    {"messages", "messages", UNIT_COUNT, false},
-    {"mail_bytes", "size of messages", UNIT_BYTES, false},
-    {"expunged_kept", "can be undeleted", UNIT_COUNT, false},
-    {"damaged_messages", "damaged messages", UNIT_COUNT, false},
-    {"queued_messages", "queued messages", UNIT_COUNT, false},
-    {"queued_recipients", "queued addresses", UNIT_COUNT, false},
-    {"queued_ready", "  ready", UNIT_COUNT, true},
-    {"queued_sending", "  being sent", UNIT_COUNT, true},
-    {"queued_deferred", "  put off", UNIT_COUNT, true},
-    {"queued_held", "  held", UNIT_COUNT, true},
-    {"queued_scheduled", "  scheduled", UNIT_COUNT, true},
-    {"queued_reporting", "  to be reported", UNIT_COUNT, true},
-    {"queue_oldest_ms", "oldest queued", UNIT_MS, true},
-    {"segments", "body files", UNIT_COUNT, false},
-    {"segment_bytes", "size of those", UNIT_BYTES, false},
-    {"segment_live_bytes", "of it needed", UNIT_BYTES, false},
-    {"free_bytes", "free on the disk", UNIT_BYTES, false},
+    {"uptime_ms", "running for", "稼働時間", UNIT_MS, false},
+    {"sessions", "open sessions", "接続中", UNIT_COUNT, false},
+    {"logins", "logins", "ログイン", UNIT_COUNT, false},
+    {"failed_logins", "failed logins", "失敗したログイン", UNIT_COUNT, false},
+    {"domains", "domains", "ドメイン", UNIT_COUNT, false},
+    {"accounts", "accounts", "アカウント", UNIT_COUNT, false},
+    {"aliases", "aliases", "別名", UNIT_COUNT, false},
+    {"messages", "messages", "メール", UNIT_COUNT, false},
+    {"mail_bytes", "size of messages", "その大きさ", UNIT_BYTES, false},
+    {"expunged_kept", "can be undeleted", "復元できるメール", UNIT_COUNT, false},
+    {"damaged_messages", "damaged messages", "壊れたメール", UNIT_COUNT, false},
+    {"queued_messages", "queued messages", "送信待ちのメール", UNIT_COUNT, false},
+    {"queued_recipients", "queued addresses", "送信待ちの宛先", UNIT_COUNT, false},
+    {"queued_ready", "  ready", "  送信可能", UNIT_COUNT, true},
+    {"queued_sending", "  being sent", "  送信中", UNIT_COUNT, true},
+    {"queued_deferred", "  put off", "  延期中", UNIT_COUNT, true},
+    {"queued_held", "  held", "  保留中", UNIT_COUNT, true},
+    {"queued_scheduled", "  scheduled", "  予約", UNIT_COUNT, true},
+    {"queued_reporting", "  to be reported", "  通知待ち", UNIT_COUNT, true},
+    {"queue_oldest_ms", "oldest queued", "最も古い待ち", UNIT_MS, true},
+    {"segments", "body files", "本文ファイル", UNIT_COUNT, false},
+    {"segment_bytes", "size of those", "その大きさ", UNIT_BYTES, false},
+    {"segment_live_bytes", "of it needed", "うち使用中", UNIT_BYTES, false},
+    {"free_bytes", "free on the disk", "ディスクの空き", UNIT_BYTES, false},
     {"lacks_room", "warning: too little (store.min_free_space): no mail is taken; make room",
+     "警告: 空きが足りないため "
+     "(store.min_free_space)、メールを受け付けていません。空きを増やしてください",
      UNIT_WARNING, true},
-    {"commit_groups", "commits", UNIT_COUNT, false},
-    {"commit_requests", "requests in them", UNIT_COUNT, false},
-    {"failed_groups", "failed commits", UNIT_COUNT, false},
+    {"commit_groups", "commits", "コミット", UNIT_COUNT, false},
+    {"commit_requests", "requests in them", "その中の要求", UNIT_COUNT, false},
+    {"failed_groups", "failed commits", "失敗したコミット", UNIT_COUNT, false},
 };
 
 struct pair {
@@ -66,24 +68,27 @@ static void print_value(const char *label, enum unit unit, uint64_t value)
     if (unit == UNIT_BYTES)
         text_put_size(&text, value);
     else if (unit == UNIT_MS)
-        text_put_duration(&text, (int64_t)value);
+        text_put_span(&text, (int64_t)value, text_is_japanese());
     else
         buf_printf(&text, "%llu", (unsigned long long)value);
-    (void)printf("%-*s %s\n", LABEL_COLUMNS, label, buf_c_str(&text));
+    text_print_labelled(LABEL_COLUMNS, label, buf_c_str(&text));
     buf_done(&text);
 }
 
 static void print_status(struct str version, struct pair *pairs, size_t count)
 {
-    (void)printf("%-*s %.*s\n", LABEL_COLUMNS, "version", STR_ARG(version));
+    CLEANUP(cleanup_free) char *version_text = str_dup(version);
+
+    text_print_labelled(LABEL_COLUMNS, text_in("version", "バージョン"), version_text);
     for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
+        const char *label = text_in(labels[i].label, labels[i].japanese);
         for (size_t j = 0; j < count; j++) {
             if (!str_eq_c(pairs[j].key, labels[i].key))
                 continue;
             if (labels[i].unit == UNIT_WARNING && pairs[j].value > 0)
-                (void)printf("%-*s %s\n", LABEL_COLUMNS, "", labels[i].label);
+                text_print_labelled(LABEL_COLUMNS, "", label);
             else if (pairs[j].value > 0 || !labels[i].hides_zero)
-                print_value(labels[i].label, labels[i].unit, pairs[j].value);
+                print_value(label, labels[i].unit, pairs[j].value);
             pairs[j].is_shown = true;
         }
     }
@@ -150,7 +155,9 @@ int cmd_reload(struct cli *cli)
     int status = client_do(&cli->client, STORE_RELOAD, STR(""), &reply);
     struct str text = str_trim(buf_str(&reply));
     if (status == CLI_DONE)
-        (void)printf("%.*s\n", STR_ARG(text.len > 0 ? text : STR("reloaded")));
+        (void)printf(
+            "%.*s\n",
+            STR_ARG(text.len > 0 ? text : str_from_c(text_in("reloaded", "設定を読み直しました"))));
     buf_done(&reply);
     return status;
 }

@@ -36,7 +36,7 @@ static void print_line(int columns, const char *lead, struct str text)
 
     buf_init(&line, LINE_MAX_BYTES);
     text_put_safe_line(&line, text);
-    (void)printf("%-*s %s\n", columns, lead, buf_c_str(&line));
+    text_print_labelled((size_t)columns, lead, buf_c_str(&line));
     buf_done(&line);
 }
 
@@ -53,34 +53,45 @@ static void put_names(struct buf *out, const struct key_report *report)
     for (uint32_t i = 0; i < report->name_count; i++)
         buf_printf(out, "%s%.*s", i > 0 ? ", " : "", STR_ARG(report->names[i]));
     if (report->name_count == 0)
-        buf_put_c(out, "for no host");
+        buf_put_c(out, text_in("for no host", "ホスト名なし"));
     if (report->names_left_out > 0)
-        buf_printf(out, " and %u more", report->names_left_out);
+        buf_printf(out, text_is_japanese() ? "、ほか %u 件" : " and %u more",
+                   report->names_left_out);
 }
 
 static void put_validity(struct buf *out, const struct key_report *report)
 {
     long long days = (long long)days_left(report);
+    bool is_japanese = text_is_japanese();
 
-    buf_put_c(out, "until ");
+    buf_put_c(out, is_japanese ? "" : "until ");
     put_date(out, report->not_after_ms);
-    buf_printf(out, ", %lld day%s left; %.*s; ", days, days == 1 ? "" : "s", STR_ARG(report->key));
-    if (report->is_self_signed)
-        buf_put_c(out, "self-signed");
+    if (is_japanese)
+        buf_printf(out, " まで（残り %lld 日）、", days);
     else
-        buf_printf(out, "by %.*s", STR_ARG(report->issuer));
+        buf_printf(out, ", %lld day%s left; ", days, days == 1 ? "" : "s");
+    buf_put_str(out, report->key);
+    buf_put_c(out, is_japanese ? "、" : "; ");
+    if (report->is_self_signed)
+        buf_put_c(out, is_japanese ? "自己署名" : "self-signed");
+    else
+        buf_printf(out, is_japanese ? "発行者 %.*s" : "by %.*s", STR_ARG(report->issuer));
 }
 
 static void put_warning(struct buf *out, const struct key_report *report)
 {
     if (has_expired(report))
-        buf_put_c(out, "warning: it has expired, others refuse it; renew it. ");
+        buf_put_c(out, text_in("warning: it has expired, others refuse it; renew it. ",
+                               "警告: 期限が切れ、相手に拒否されます。更新してください。"));
     else if (report->not_before_ms > clock_real_ms())
-        buf_put_c(out, "warning: it is not valid yet; is the clock right? ");
+        buf_put_c(out, text_in("warning: it is not valid yet; is the clock right? ",
+                               "警告: まだ有効ではありません。時計は合っていますか。"));
     else if (days_left(report) < KEY_REPORT_WARN_DAYS)
-        buf_put_c(out, "warning: it expires soon; renew it. ");
+        buf_put_c(out, text_in("warning: it expires soon; renew it. ",
+                               "警告: まもなく期限が切れます。更新してください。"));
     if (report->lacks_hostname)
-        buf_put_c(out, "warning: it is not for server.hostname. ");
+        buf_put_c(out, text_in("warning: it is not for server.hostname. ",
+                               "警告: server.hostname の証明書ではありません。"));
 }
 
 static void print_certificate(int columns, const char *title, const struct key_report *report)
@@ -111,9 +122,10 @@ static void print_report(int columns, const struct key_report *report)
     if (report->is_certificate)
         print_certificate(columns, buf_c_str(&title), report);
     if (report->problem.len > 0) {
-        buf_printf(&text, "warning: %s: %.*s",
-                   report->is_certificate ? "what is there now cannot be used, the old one is"
-                                          : "it cannot be used",
+        const char *kept = text_in("warning: what is there now cannot be used, the old one is",
+                                   "警告: 今あるものは使えないため、以前のものを使っています");
+        const char *unused = text_in("warning: it cannot be used", "警告: 使えません");
+        buf_printf(&text, "%s: %.*s", report->is_certificate ? kept : unused,
                    STR_ARG(report->problem));
         print_line(columns, report->is_certificate ? "" : buf_c_str(&title), buf_str(&text));
     }

@@ -1,6 +1,7 @@
 /* Texts for people at a terminal: see text.h. */
 #include "cli/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -190,4 +191,16 @@ bool text_is_japanese(void)
             return strncmp(value, "ja", 2) == 0;
     }
     return false;
+}
+
+const char *text_in(const char *english, const char *japanese)
+{
+    return text_is_japanese() ? japanese : english;
+}
+
+void text_print_labelled(size_t columns, const char *label, const char *text)
+{
+    size_t taken = text_columns(str_from_c(label));
+
+    (void)printf("%s%*s %s\n", label, taken < columns ? (int)(columns - taken) : 0, "", text);
 }

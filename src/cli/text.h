@@ -37,3 +37,8 @@ void text_put_clock(struct buf *out, int64_t real_ms, int64_t now_ms);
 
 /* Whether texts for people should be Japanese: by LC_ALL, LC_MESSAGES, LANG. */
 bool text_is_japanese(void);
+/* One of the two, by that. */
+const char *text_in(const char *english, const char *japanese);
+/* Prints "LABEL   TEXT" on standard output: the text begins behind `columns` columns and a space.
+ */
+void text_print_labelled(size_t columns, const char *label, const char *text);

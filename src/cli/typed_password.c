@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/text.h"
 
 enum { CONTROL_C = 3 };
 
@@ -76,7 +77,9 @@ static int fail_read(int r)
 /* Asks on the terminal, and once more into `again` unless that is NULL. */
 static int ask(const char *address, struct buf *out, struct buf *again)
 {
-    CLEANUP(cleanup_free) char *prompt = xasprintf("Password for %s: ", address);
+    CLEANUP(cleanup_free)
+    char *prompt =
+        xasprintf(text_is_japanese() ? "%s のパスワード: " : "Password for %s: ", address);
     CLEANUP(cleanup_close) int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
 
     if (fd < 0)
@@ -84,7 +87,7 @@ static int ask(const char *address, struct buf *out, struct buf *again)
                         "--password-stdin");
     int r = read_hidden(fd, prompt, out);
     if (r == 0 && again != NULL)
-        r = read_hidden(fd, "Once more: ", again);
+        r = read_hidden(fd, text_in("Once more: ", "もう一度: "), again);
     return r < 0 ? fail_read(r) : CLI_DONE;
 }
 

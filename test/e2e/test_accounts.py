@@ -161,6 +161,29 @@ def test_with_codes_programs_need_app_passwords(server):
     assert check(server, PASSWORD)[0] and account(server)['second_factor'] == 'off'
 
 
+def test_all_of_it_is_told_in_japanese(server):
+    """Tables, instructions and what was done; commands that can be copied stay commands."""
+    offer = server.japanese('account', 'totp', TARO, 'enable')
+    secret = re.search('シークレット: ([A-Z2-7 ]+)', offer)[1].replace(' ', '')
+    assert f'hikyaku account totp {TARO} confirm' in offer and '認証アプリ' in offer
+    assert '未確認' in server.japanese('account', 'list')
+    assert 'アプリパスワードが必要' in server.japanese('account', 'totp', TARO, 'confirm',
+                                            code_of(server, secret))
+    assert '控えてください' in server.japanese('account', 'recovery-codes', TARO)
+    made = server.japanese('account', 'app-password', 'add', TARO, 'phone', '--scope', 'send')
+    assert f'hikyaku account app-password remove {TARO} ' in made and 'ハイフン' in made
+    assert '送信  まだありません' in server.japanese('account', 'app-password', 'list', TARO)
+    shown = server.japanese('account', 'show', TARO)
+    assert '残り 10' in shown and '有効（' in shown and 'password' not in shown
+    assert 'ほかのアドレスはありません' in server.japanese('account', 'delegate', 'list', TARO)
+    assert '無効' in server.japanese('account', 'totp', TARO, 'disable')
+    assert '有効' in server.japanese('account', 'password', TARO, '--password-stdin',
+                                   stdin='another password\n')
+    status = server.japanese('status')
+    assert re.search('^アカウント +2$', status, re.MULTILINE) and '自己署名' in status
+    assert 'open sessions' not in status
+
+
 def test_the_code_can_be_read_from_terminal_and_file(server, tmp_path):
     picture = tmp_path / 'code.png'
     shown = at_terminal(server, 'account', 'totp', TARO, 'enable', '--png', str(picture))

@@ -51,15 +51,6 @@ def limits(server, address=TARO):
     return server.cli_json('account', 'limits', address)
 
 
-def in_japanese(server, *words):
-    """What a command says where Japanese is spoken."""
-    env, server.env = server.env, {**server.env, **JAPANESE}
-    try:
-        return server.cli(*words)
-    finally:
-        server.env = env
-
-
 # --- limits ---
 
 def test_limits_are_shown_set_and_cleared(server):
@@ -90,7 +81,7 @@ def test_limits_are_shown_set_and_cleared(server):
     server.advance(DAY_MS)
     assert limits(server)['recipients_per_day']['used_today'] == 0
     assert swaks(server, [HANAKO])[0]
-    assert '上限' in in_japanese(server, 'account', 'limits', TARO)
+    assert '上限' in server.japanese('account', 'limits', TARO)
 
 
 @pytest.mark.parametrize('words,status,said', [
@@ -135,7 +126,7 @@ def test_logins_are_listed_while_and_after(server):
         shown = server.cli('account', 'sessions', TARO)
         assert 'submissions, PLAIN, app password phone' in shown
         assert seen['open'][0]['session'] in shown
-        assert 'アプリパスワード phone' in in_japanese(server, 'account', 'sessions')
+        assert 'アプリパスワード phone' in server.japanese('account', 'sessions')
     until(lambda: logins(server)['open'] == [], 10, 'the end of the session')
     server.cli('account', 'app-password', 'remove', TARO, 'phone')
     assert 'a removed app password' in server.cli('account', 'sessions', TARO)
@@ -244,7 +235,7 @@ def test_guessing_is_traced_and_told():
         assert f'6 logins failed for {TARO}, from 127.0.0.9 (4), 127.0.0.11 (2)' in said
         assert '127.0.0.9 is banned from logins until' in said
         assert '4 logins turned away, from 127.0.0.12 (1)' in said
-        said = in_japanese(server, 'trace', TARO)
+        said = server.japanese('trace', TARO)
         assert 'へのログインに 6 回失敗しました' in said
         assert '127.0.0.9 を拒否しています' in said
         assert 'for names that nobody has, from 127.0.0.11' in server.cli('trace', '--since', '1h')

@@ -60,14 +60,6 @@ def rows(server, *args):
     return server.cli_json('queue', 'list', *args)
 
 
-def japanese(server, *args):
-    """What a command says in Japanese."""
-    command = [server.binary, *args, '-c', str(server.config_path)]
-    done = subprocess.run(command, capture_output=True, timeout=30, check=True,
-                          env=dict(server.env, LC_ALL='ja_JP.UTF-8'))
-    return done.stdout.decode()
-
-
 def fails(server, *args):
     """The error line of a command that must fail."""
     done = server.cli(*args, check=False)
@@ -114,7 +106,7 @@ def test_an_empty_queue_says_so(held):
     assert held.cli_json('queue', 'why', 'held.example')['recipients'] == 0
     assert held.cli_json('queue', 'stats')['messages'] == 0
     assert 'oldest queued' not in held.cli('status')
-    assert japanese(held, 'queue', 'list') == '送信待ちのメールはありません\n'
+    assert held.japanese('queue', 'list') == '送信待ちのメールはありません\n'
     missing = '0sa3hmfk80201'
     assert 'hikyaku trace' in fails(held, 'queue', 'show', missing)
     assert 'is not in the queue' in fails(held, 'queue', 'retry', missing)
@@ -144,7 +136,7 @@ def test_held_mail_is_listed_and_shown(held):
     assert told['id'] == first and told['recipients'] == listed[:2]
     assert told['trace'] == held.cli_json('trace', first)
     assert [event['event'] for event in told['trace']] == ['accepted', 'held', 'held']
-    shown = japanese(held, 'queue', 'show', first)
+    shown = held.japanese('queue', 'show', first)
     assert '保留' in shown and 'hana@held.example 宛は解除されるまで保留します' in shown
 
 
@@ -185,7 +177,7 @@ def test_what_is_held_is_released(held):
     message = submit(held, 'hana@held.example', 'jiro@held.example')
     why = held.cli('queue', 'why', 'held.example')
     assert '2 held' in why and 'hikyaku queue release --domain held.example' in why
-    assert '保留 2 件' in japanese(held, 'queue', 'why', 'held.example')
+    assert '保留 2 件' in held.japanese('queue', 'why', 'held.example')
     assert 'nothing was changed' in held.cli('queue', 'retry', '--all')
     assert 'does not apply' in fails(held, 'queue', 'retry', message)
     assert held.cli('queue', 'release', message, '--recipient', 'hana@held.example') == \
@@ -197,7 +189,7 @@ def test_what_is_held_is_released(held):
     assert 'released, for hana@held.example; by the administrator' in trace
     assert 'relayed to hana@held.example by mx.held.example [127.0.0.1], not encrypted: 250' \
         in trace
-    assert japanese(held, 'queue', 'release', '--all') == '宛先 1 件を送信に回しました\n'
+    assert held.japanese('queue', 'release', '--all') == '宛先 1 件を送信に回しました\n'
     until(lambda: rows(held) == [], 15, 'an empty queue')
 
 
@@ -275,7 +267,7 @@ def test_what_was_put_off_is_explained_and_tried_again():
         why = server.cli('queue', 'why', 'Osaka.EXAMPLE')
         assert '1 put off' in why and '1 x mx.osaka.example: 451 4.7.1' in why
         assert '-> ' in why and 'next attempt: ' in why
-        assert '延期中 1 件' in japanese(server, 'queue', 'why', 'osaka.example')
+        assert '延期中 1 件' in server.japanese('queue', 'why', 'osaka.example')
         told = server.cli_json('queue', 'why', 'osaka.example')
         assert told['destinations'][0]['recipients']['deferred'] == 1
         assert told['destinations'][0]['replies'][0]['remote'] == 'mx.osaka.example'
@@ -316,7 +308,7 @@ def test_a_destination_that_is_down_is_explained():
         assert 'mx.osaka.example [127.0.0.1]: connection refused' in why and 'port 25' in why
         assert 'hikyaku dns osaka.example' in why
         assert 'next attempt: ' in why and '(in ' in why
-        assert 'つながりません' in japanese(server, 'queue', 'why', 'osaka.example')
+        assert 'つながりません' in server.japanese('queue', 'why', 'osaka.example')
         line = server.cli('queue', 'list').splitlines()[1]
         assert 'ready, due ' in line and 'connection refused' in line
         row = rows(server)[0]
@@ -380,7 +372,7 @@ def test_an_attempt_for_other_mail_is_not_counted_as_its_own():
         assert 'could not be reached for other mail' in server.trace(second)
         why = server.cli('queue', 'why', 'sakai.example')
         assert 'as other mail for the same server has shown' in why and 'attempts failed' not in why
-        assert 'ほかのメール' in japanese(server, 'queue', 'why', 'sakai.example')
+        assert 'ほかのメール' in server.japanese('queue', 'why', 'sakai.example')
         sink = Sink(port=port)
         server.cli('queue', 'retry', '--domain', 'sakai.example')
         until(lambda: arrived(sink), 15, 'the letter')
@@ -405,7 +397,7 @@ def test_what_a_host_says_before_any_mail_is_explained(replies, status, meaning)
         said = next(iter(replies.values()))
         assert meaning in why and f'({status})' in why and 'this machine' not in why
         assert said in why and said in server.trace(message)
-        assert 'このマシン' not in japanese(server, 'queue', 'why', 'osaka.example')
+        assert 'このマシン' not in server.japanese('queue', 'why', 'osaka.example')
         told = server.cli_json('queue', 'why', 'osaka.example')['destinations'][0]
         assert told['status'] == status
         assert told['code'] == (int(said[:3]) if said[:3].isdigit() else None)
@@ -430,7 +422,7 @@ def test_dead_name_servers_are_not_mistaken_for_a_slow_mail_server():
               'the reason')
         why = server.cli('queue', 'why', 'nowhere.example')
         assert '(4.4.3)' in why and 'name service' in why and 'recipient\'s server did' not in why
-        assert 'ネームサーバー' in japanese(server, 'queue', 'why', 'nowhere.example')
+        assert 'ネームサーバー' in server.japanese('queue', 'why', 'nowhere.example')
 
 
 def test_what_is_held_has_no_next_attempt():
@@ -441,7 +433,7 @@ def test_what_is_held_has_no_next_attempt():
         server.cli('queue', 'hold', message)
         why = server.cli('queue', 'why', 'osaka.example')
         assert 'next attempt' not in why and 'hikyaku queue release' in why
-        assert '次の試行' not in japanese(server, 'queue', 'why', 'osaka.example')
+        assert '次の試行' not in server.japanese('queue', 'why', 'osaka.example')
         told = server.cli_json('queue', 'why', 'osaka.example')['destinations'][0]
         assert told['next'] is None
         stats = server.cli_json('queue', 'stats')['destinations'][0]
@@ -469,7 +461,7 @@ def test_suppressed_addresses_are_listed_and_forgiven():
         assert 'suppressed' in server.cli('suppression', 'list')
         assert 'gone@osaka.example' in server.cli('queue', 'why', 'osaka.example')
         assert server.cli_json('queue', 'why', 'osaka.example')['suppressed'] == 1
-        assert '停止中' in japanese(server, 'suppression', 'list')
+        assert '停止中' in server.japanese('suppression', 'list')
         assert 'add --yes' in fails(server, 'suppression', 'clear')
         server.cli('suppression', 'remove', 'gone@osaka.example')
         assert server.cli_json('suppression', 'list') == []

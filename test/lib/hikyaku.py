@@ -247,6 +247,15 @@ class Server:
         run = self._run([*args, '-c', self.config_path], stdin, check, timeout)
         return run.stdout.decode(errors='replace') if check else run
 
+    def japanese(self, *args, stdin=None):
+        """The same with Japanese texts, for commands that must succeed."""
+        env = self.env
+        self.env = dict(env, LC_ALL='ja_JP.UTF-8')
+        try:
+            return self.cli(*args, stdin=stdin)
+        finally:
+            self.env = env
+
     def cli_json(self, *args):
         """The answer of a command that takes --json."""
         return json.loads(self.cli(*args, '--json'))

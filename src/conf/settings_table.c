@@ -349,7 +349,8 @@ static const struct setting table[] = {
              "address stands for its /64, which is what is counted."},
     {FIELD(brakes, failures), .type = SETTING_INT, .text_default = "10", .min = 0, .max = 10000,
      .help = "Failed logins from one address (of IPv6, one /64) within brakes.period after which "
-             "it is banned. 0 bans nobody for what his address has done."},
+             "it is banned. From the third on the answer takes longer each time, up to 5 s. 0 "
+             "bans nobody for what his address has done."},
     {FIELD(brakes, network_failures), .type = SETTING_INT, .text_default = "100",
      .min = 0, .max = 100000,
      .help = "The same for the network around it: a /24, of IPv6 a /48. From then on each address "

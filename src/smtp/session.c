@@ -55,7 +55,7 @@ static void log_refusal(struct smtp_session *s, const char *stage, const struct 
         LOG_C("peer", s->peer_text), LOG_C("stage", stage), LOG_INT("code", reply->code),
         LOG_C("enhanced", reply->enhanced),
         LOG_STR("text", str_sub(str_from_c(reply->text), 0, LOG_TEXT_BYTES)),
-        LOG_STR("sender", s->transaction.has_mail ? sender->raw : STR("-")));
+        LOG_STR("sender", s->transaction.has_mail ? sender->raw : STR_NONE));
 }
 
 /* The beginning of a text, without half a character at its end. */

@@ -145,6 +145,9 @@ struct auth_note {
 void auth_put_note(struct buf *out, const struct auth_note *n);
 MUST_CHECK int auth_get_note(struct cursor *c, struct auth_note *out);
 
+/* auth.delay: struct auth_request without a password, of a login that has failed and was noted ->
+ * u32 how long the answer is to wait, ms. */
+
 /* session.login: a session has logged in. session.list: u64 account (0: all) -> these, the newest
  * first. session.logout, when it has ended: u64 session. No replies but of the list. */
 struct auth_session {

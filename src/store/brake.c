@@ -104,6 +104,15 @@ bool brake_has_room(const struct brake *b, struct str key, const struct brake_ru
     return debt_ms(find(b, hash_of(key)), rule, now_ms) + rule->interval_ms <= limit_ms;
 }
 
+unsigned brake_count(const struct brake *b, struct str key, const struct brake_rule *rule,
+                     int64_t now_ms)
+{
+    if (rule->burst == 0)
+        return 0;
+    int64_t left_ms = debt_ms(find(b, hash_of(key)), rule, now_ms);
+    return (unsigned)((left_ms + rule->interval_ms - 1) / rule->interval_ms);
+}
+
 void brake_give(struct brake *b, struct str key, const struct brake_rule *rule, unsigned amount,
                 int64_t now_ms)
 {

@@ -45,6 +45,9 @@ bool brake_take(struct brake *b, struct str key, const struct brake_rule *rule, 
 /* Whether one more would fit. Takes nothing. */
 bool brake_has_room(const struct brake *b, struct str key, const struct brake_rule *rule,
                     int64_t now_ms);
+/* How many are counted at the moment, up to the burst; 0 if there is no limit. */
+unsigned brake_count(const struct brake *b, struct str key, const struct brake_rule *rule,
+                     int64_t now_ms);
 /* Gives back `amount` of what was taken; what time has given back already stays so. */
 void brake_give(struct brake *b, struct str key, const struct brake_rule *rule, unsigned amount,
                 int64_t now_ms);

@@ -198,6 +198,20 @@ bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
     return true;
 }
 
+int gate_find_delay(struct gate *g, struct str request, int64_t *out_ms)
+{
+    struct cursor c = cursor_from(request);
+    struct auth_request login;
+    struct arena arena;
+
+    if (auth_get_request(&c, &login) < 0)
+        return -EBADMSG;
+    struct str name = name_of(g, &arena, login.username);
+    *out_ms = guard_delay_ms(g->guard, login.peer, name, clock_real_ms());
+    arena_done(&arena);
+    return 0;
+}
+
 void gate_note_password(struct gate *g, struct str request, struct str answer)
 {
     struct cursor asked = cursor_from(request), said = cursor_from(answer);

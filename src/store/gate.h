@@ -33,6 +33,9 @@ bool gate_stops_message(struct gate *g, struct str *request, struct buf *out_rep
  * is appended to out_reply. */
 bool gate_stops_login(struct gate *g, enum store_verb verb, struct str request,
                       struct buf *out_reply);
+/* How long whoever has failed is to wait, ms: guard_delay_ms. The request is auth.delay's;
+ * -EBADMSG. */
+MUST_CHECK int gate_find_delay(struct gate *g, struct str request, int64_t *out_ms);
 /* Counts how a login ended: of auth.password and auth.outside with their answers, and as a worker
  * tells (auth.note). */
 void gate_note_password(struct gate *g, struct str request, struct str answer);

@@ -24,6 +24,12 @@ enum {
     NAME_KEY_BYTES = 320,
     MINUTE_MS = 60 * 1000,
     SAY_FULL_EVERY_MS = 3600 * 1000,
+    /* Of failures: for how many there is no delay, and what one of an address weighs against those
+     * of a network and of an account. */
+    FREE_FAILURES = 2,
+    NETWORK_SHARE = 10,
+    ACCOUNT_SHARE = 3,
+    FIRST_DELAY_MS = 250,
 };
 
 /* How long a successful login makes an address known to the account; and how long a ban that is
@@ -426,6 +432,30 @@ enum guard_verdict guard_login(struct guard *g, const struct guard_attempt *a, i
     if (!has_network_room(g, a->peer, now_ms))
         return GUARD_TOO_MANY;
     return take_place(g, a, now_ms) ? GUARD_OK : GUARD_SLOWED;
+}
+
+int64_t guard_delay_ms(const struct guard *g, struct ip_rate_key peer, struct str name,
+                       int64_t now_ms)
+{
+    struct ip_rate_key around = wider(peer);
+    char by_name[NAME_KEY_BYTES], key[9];
+    int64_t delay_ms = FIRST_DELAY_MS;
+
+    if (is_exempt(g, peer))
+        return 0;
+    unsigned count = brake_count(&g->addresses, peer_key(&peer, key), &g->address_rule, now_ms);
+    unsigned near =
+        brake_count(&g->networks, peer_key(&around, key), &g->network_rule, now_ms) / NETWORK_SHARE;
+    unsigned same = 0;
+    if (name.len > 0 && !is_known(g, peer, name, now_ms))
+        same = brake_count(&g->accounts, name_key(name, by_name), &g->account_rule, now_ms) /
+               ACCOUNT_SHARE;
+    count = MAX(count, MAX(near, same));
+    if (count <= FREE_FAILURES)
+        return 0;
+    for (unsigned i = FREE_FAILURES + 1; i < count && delay_ms < GUARD_DELAY_MAX_MS; i++)
+        delay_ms *= 2;
+    return MIN(delay_ms, (int64_t)GUARD_DELAY_MAX_MS);
 }
 
 void guard_know(struct guard *g, struct ip_rate_key peer, struct str name, int64_t then_ms)

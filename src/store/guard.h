@@ -18,7 +18,7 @@
 
 struct guard;
 
-enum { GUARD_REASON_MAX_BYTES = 200, GUARD_BANS_MAX = 20000 };
+enum { GUARD_REASON_MAX_BYTES = 200, GUARD_BANS_MAX = 20000, GUARD_DELAY_MAX_MS = 5000 };
 
 enum guard_verdict {
     GUARD_OK = 0,
@@ -67,6 +67,11 @@ enum guard_verdict guard_login(struct guard *g, const struct guard_attempt *a, i
 /* How it ended. True when that brings a new ban, which is in *out_ban then. */
 bool guard_note_login(struct guard *g, const struct guard_attempt *a, enum guard_outcome outcome,
                       int64_t now_ms, struct guard_ban *out_ban);
+/* How long whoever has failed just now is to wait for the answer, ms: nothing after two failures of
+ * his address, then ever longer, up to GUARD_DELAY_MAX_MS; sooner where many of his network fail,
+ * or many strangers for the same name. */
+int64_t guard_delay_ms(const struct guard *g, struct ip_rate_key peer, struct str name,
+                       int64_t now_ms);
 /* Somebody logged in from there at that time: before the server was started. */
 void guard_know(struct guard *g, struct ip_rate_key peer, struct str name, int64_t then_ms);
 

@@ -114,6 +114,56 @@ static void an_address_is_banned_and_others_are_not(void **state)
                      GUARD_OK);
 }
 
+static int64_t delay(const char *from, const char *name, int64_t now_ms)
+{
+    return guard_delay_ms(guard, peer(from), str_from_c(name), now_ms);
+}
+
+static void answers_take_longer_and_longer(void **state)
+{
+    static const int64_t delays_ms[] = {0, 0, 250, 500, 1000, 2000, 4000, 5000, 5000};
+
+    (void)state;
+    settings->brakes_failures = 9;
+    settings->brakes_account_failures = 0;
+    guard_configure(guard, settings);
+    assert_int_equal(delay("192.0.2.1", "a", START_MS), 0);
+    for (size_t i = 0; i < ARRAY_LEN(delays_ms); i++) {
+        assert_false(fails("192.0.2.1", "a", START_MS));
+        assert_int_equal(delay("192.0.2.1", "b", START_MS), delays_ms[i]);
+    }
+    assert_int_equal(delay("192.0.2.2", "a", START_MS), 0);
+    /* It is forgotten with time, and with a right password. */
+    assert_int_equal(delay("192.0.2.1", "a", START_MS + HOUR_MS), 0);
+    succeeds("192.0.2.1", "a", START_MS + HOUR_MS);
+    for (int i = 0; i < 4; i++)
+        assert_false(fails("192.0.2.1", "a", START_MS + HOUR_MS));
+    assert_int_equal(delay("192.0.2.1", "a", START_MS + HOUR_MS), 500);
+    succeeds("192.0.2.1", "a", START_MS + HOUR_MS);
+    assert_int_equal(delay("192.0.2.1", "a", START_MS + HOUR_MS), 0);
+}
+
+static void networks_and_strangers_of_an_account_are_held_up_too(void **state)
+{
+    char from[32];
+
+    (void)state;
+    settings->brakes_network_failures = 100;
+    settings->brakes_account_failures = 60;
+    guard_configure(guard, settings);
+    succeeds("203.0.113.1", "taro", START_MS);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(from, sizeof(from), "192.0.2.%d", i + 1);
+        assert_false(fails(from, "taro", START_MS));
+    }
+    /* 40 of the network count as 4 of the address, 40 for the name as 13. */
+    assert_int_equal(delay("192.0.2.200", "hanako", START_MS), 500);
+    assert_int_equal(delay("198.51.100.1", "taro", START_MS), GUARD_DELAY_MAX_MS);
+    assert_int_equal(delay("198.51.100.1", "hanako", START_MS), 0);
+    /* Whoever is known is only held up for what he does himself. */
+    assert_int_equal(delay("203.0.113.1", "taro", START_MS), 0);
+}
+
 static void each_ban_is_twice_as_long(void **state)
 {
     struct guard_ban ban = {.until_ms = START_MS};
@@ -479,6 +529,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         GUARD_TEST(an_address_is_banned_and_others_are_not),
+        GUARD_TEST(answers_take_longer_and_longer),
+        GUARD_TEST(networks_and_strangers_of_an_account_are_held_up_too),
         GUARD_TEST(each_ban_is_twice_as_long),
         GUARD_TEST(a_v6_site_is_one),
         GUARD_TEST(a_network_that_goes_on_is_banned_address_by_address),

@@ -256,6 +256,18 @@ static int start_reload(struct store_conn *conn, const struct rpc_frame *frame)
     return 0;
 }
 
+static int tell_delay(struct store_conn *conn, const struct rpc_frame *frame)
+{
+    CLEANUP(buf_done) struct buf answer;
+    int64_t delay_ms = 0;
+
+    buf_init(&answer, FAILED_REPLY_BYTES);
+    int r = gate_find_delay(&conn->server->gate, frame->payload, &delay_ms);
+    buf_put_u32(&answer, (uint32_t)delay_ms);
+    reply(conn, frame->call_id, r, buf_str(&answer));
+    return r;
+}
+
 static int serve_own(struct store_conn *conn, const struct rpc_frame *frame)
 {
     switch (frame->code) {
@@ -269,6 +281,8 @@ static int serve_own(struct store_conn *conn, const struct rpc_frame *frame)
         return hear_login(conn, frame);
     case STORE_SESSION_LOGOUT:
         return hear_logout(conn, frame);
+    case STORE_AUTH_DELAY:
+        return tell_delay(conn, frame);
     case STORE_SESSION_LIST:
         return list_sessions(conn, frame);
     case STORE_QUEUE_WAIT:

@@ -105,6 +105,7 @@ static const struct verb verbs[STORE_VERB_END] = {
     [STORE_AUTH_CRAM] = {"auth.cram", ACCESS, VERB_READ, .handler = verb_auth_cram,
                          .has_secret = true},
     [STORE_AUTH_NOTE] = {"auth.note", ACCESS, VERB_LOOP, .handler = verb_auth_note},
+    [STORE_AUTH_DELAY] = {"auth.delay", ACCESS, VERB_LOOP},
     [STORE_AUTH_CODE] = {"auth.code", ACCESS, VERB_WRITE, .handler = verb_auth_code,
                          .has_secret = true},
     [STORE_AUTH_OUTSIDE] = {"auth.outside", ACCESS, VERB_READ, .handler = verb_auth_outside,

@@ -7,6 +7,7 @@ import signal
 import smtplib
 import socket
 import ssl
+import time
 
 import pytest
 
@@ -228,6 +229,28 @@ def test_who_guesses_is_banned_and_others_are_served():
         server.restart()
         until(lambda: login(server, '127.0.0.9', 'right-password') == 421, 10, 'the ban again')
         server.cli('ban', 'remove', '127.0.0.9')
+        assert login(server, '127.0.0.9', 'right-password') == 235
+
+
+def test_who_guesses_waits_longer_and_longer():
+    """Nothing for two, then a quarter of a second, a half, a whole: by any mechanism."""
+    with Server({'brakes.exempt_networks': '[]'}) as server:
+        server.add_account('taro@example.jp', 'right-password')
+        times = []
+        for i in range(4):
+            began = time.monotonic()
+            assert login(server, '127.0.0.9', f'guess-{i}') == 535
+            times.append(time.monotonic() - began)
+        assert times[2] >= 0.25 and times[3] >= 0.5, times
+        with encrypted(server, '127.0.0.9') as client:
+            first = base64.b64encode(b'n,,n=taro@example.jp,r=abc').decode()
+            _, challenge = client.docmd(f'AUTH SCRAM-SHA-256 {first}')
+            nonce = base64.b64decode(challenge).split(b',')[0]
+            proof = base64.b64encode(b'x' * 32)
+            began = time.monotonic()
+            final = base64.b64encode(b'c=biws,' + nonce + b',p=' + proof).decode()
+            assert client.docmd(final)[0] == 535
+            assert time.monotonic() - began >= 1
         assert login(server, '127.0.0.9', 'right-password') == 235
 
 

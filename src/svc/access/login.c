@@ -240,6 +240,21 @@ static enum sasl_verdict find_password_verdict(struct login *l, const struct aut
 
 /* --- what the mechanisms ask --- */
 
+/* Who has failed waits for his answer, the longer the more often he did. Yields. The verdict. */
+static enum sasl_verdict hold_back(struct login *l, const struct sasl_login *login)
+{
+    struct auth_request request = request_of(l, login);
+    int64_t delay_ms = 0;
+
+    if (ask(l, STORE_AUTH_DELAY, &request) == 0) {
+        struct cursor c = cursor_from(buf_str(&l->reply));
+        delay_ms = cursor_u32(&c);
+    }
+    if (delay_ms > 0 && fiber_sleep_until(clock_mono_ms() + delay_ms) < 0)
+        return SASL_VERDICT_TEMPORARY;
+    return SASL_VERDICT_BAD;
+}
+
 static enum sasl_verdict check_password(void *ctx, const struct sasl_login *login,
                                         struct str password, struct sasl_identity *out_identity)
 {
@@ -253,7 +268,7 @@ static enum sasl_verdict check_password(void *ctx, const struct sasl_login *logi
     if (verdict == SASL_VERDICT_BAD && l->peers.has_outside &&
         fiber_sleep_until(began_ms + WRONG_AFTER_MS) < 0)
         return SASL_VERDICT_TEMPORARY;
-    return verdict;
+    return verdict == SASL_VERDICT_BAD ? hold_back(l, login) : verdict;
 }
 
 /* The account is the token's; login->authzid, which the client claims, is compared with it by the
@@ -277,7 +292,8 @@ static enum sasl_verdict check_token(void *ctx, const struct sasl_login *login, 
     enum outside_verdict said = ask_outside(l, OUTSIDE_TOKEN, &question, &reply, &name);
     if (said == OUTSIDE_RIGHT)
         outside.login.username = name;
-    return conclude(l, &outside, said, out_identity);
+    verdict = conclude(l, &outside, said, out_identity);
+    return verdict == SASL_VERDICT_BAD ? hold_back(l, login) : verdict;
 }
 
 /* TLS has verified the certificate, and login->authcid is an address in it. Yields. */
@@ -291,7 +307,8 @@ static enum sasl_verdict check_certificate(void *ctx, const struct sasl_login *l
     enum sasl_verdict verdict = call_outside_verb(l, &outside, &answer);
     if (verdict != SASL_VERDICT_OK || answer.verdict != AUTH_ELSEWHERE)
         return verdict;
-    return conclude(l, &outside, OUTSIDE_RIGHT, out_identity);
+    verdict = conclude(l, &outside, OUTSIDE_RIGHT, out_identity);
+    return verdict == SASL_VERDICT_BAD ? hold_back(l, login) : verdict;
 }
 
 /* Fills in the keys with this index. False when they are none that could be used. */
@@ -400,7 +417,7 @@ static enum sasl_verdict note_failure(void *ctx, const struct sasl_login *login)
     struct auth_note note = {.verdict = AUTH_BAD};
 
     tell(ctx, login, &note);
-    return SASL_VERDICT_BAD;
+    return hold_back(ctx, login);
 }
 
 const struct sasl_backend login_backend = {

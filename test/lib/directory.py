@@ -77,7 +77,7 @@ class Directory:
         (self.dir / 'db').mkdir(parents=True)
         self.authority = Authority(self.dir, 'directory-authority')
         self.port, self.tls_port = free_port(), free_port()
-        self.process = None
+        self.process, self.users = None, set()
         certificate = self.authority.issue('directory', addresses=['127.0.0.1'],
                                            usage=ExtendedKeyUsageOID.SERVER_AUTH)
         (self.dir / 'conf').write_text(CONF.format(
@@ -137,6 +137,14 @@ class Directory:
         if password is not None:
             lines.append(_line('userPassword', password))
         self._modify(''.join(lines))
+
+    def put(self, user, password):
+        """An entry with this password, whether there was one or not."""
+        if user in self.users:
+            self.set_password(f'uid={user},{PEOPLE}', password)
+        else:
+            self.add(user, password)
+            self.users.add(user)
 
     def set_password(self, dn, password):
         """Another one."""

@@ -17,6 +17,9 @@ enum {
     WRONG_AFTER_MS = 500,    /* when it is said, if passwords are checked outside */
 };
 
+/* Nobody has this name: no domain may be called so (RFC 2606 section 2). */
+#define NOBODY "no-such-account@invalid"
+
 struct login_peers login_peers_of(struct rpc_client *store, struct rpc_client *auth,
                                   const struct settings *settings)
 {
@@ -225,6 +228,21 @@ static enum sasl_verdict check_outside(struct login *l, const struct auth_reques
     return conclude(l, &outside, said, out_identity);
 }
 
+/* A wrong password of an account that has one here. While nobody outside can be asked, that is told
+ * no more than of other names: or it would tell which accounts are here. Yields. */
+static enum sasl_verdict refuse_as_outside(struct login *l)
+{
+    CLEANUP(buf_done) struct buf reply;
+    struct outside_request question = {
+        .name = STR(NOBODY), .secret = STR("x"), .peer = str_from_c(l->peer_text)};
+    struct str ignored;
+
+    buf_init(&reply, OUTSIDE_ANSWER_MAX_BYTES);
+    return ask_outside(l, OUTSIDE_PASSWORD, &question, &reply, &ignored) == OUTSIDE_TEMPORARY
+               ? SASL_VERDICT_TEMPORARY
+               : SASL_VERDICT_BAD;
+}
+
 /* Yields. */
 static enum sasl_verdict find_password_verdict(struct login *l, const struct auth_request *request,
                                                struct sasl_identity *out_identity)
@@ -235,6 +253,8 @@ static enum sasl_verdict find_password_verdict(struct login *l, const struct aut
         return SASL_VERDICT_TEMPORARY;
     if (answer.verdict == AUTH_ELSEWHERE)
         return check_outside(l, request, answer.who.address, out_identity);
+    if (answer.verdict == AUTH_BAD && l->peers.has_outside)
+        return refuse_as_outside(l);
     return identify(answer.verdict, &answer.who, answer.app_password, out_identity);
 }
 

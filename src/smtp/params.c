@@ -326,6 +326,12 @@ static bool handle_requiretls(struct param_target *target, struct str value UNUS
     return true;
 }
 
+static bool handle_auth(struct param_target *target UNUSED, struct str value)
+{
+    return value.len <= SMTP_AUTH_PARAM_MAX_BYTES &&
+           (str_eq_c(value, "<>") || smtp_xtext_decode(value, NULL, NULL));
+}
+
 static const struct param_def param_defs[] = {
     {"SIZE", PARAM_OF_MAIL, PARAM_WITH_VALUE, 0, handle_size},
     {"BODY", PARAM_OF_MAIL, PARAM_WITH_VALUE, 0, handle_body},
@@ -337,6 +343,7 @@ static const struct param_def param_defs[] = {
     {"BY", PARAM_OF_MAIL, PARAM_WITH_VALUE, SMTP_OFFER_BY, handle_by},
     {"MT-PRIORITY", PARAM_OF_MAIL, PARAM_WITH_VALUE, SMTP_OFFER_PRIORITY, handle_mt_priority},
     {"REQUIRETLS", PARAM_OF_MAIL, PARAM_WITHOUT_VALUE, SMTP_OFFER_REQUIRETLS, handle_requiretls},
+    {"AUTH", PARAM_OF_MAIL, PARAM_WITH_VALUE, SMTP_OFFER_AUTH, handle_auth},
     {"NOTIFY", PARAM_OF_RCPT, PARAM_WITH_VALUE, 0, handle_notify},
     {"ORCPT", PARAM_OF_RCPT, PARAM_WITH_VALUE, 0, handle_orcpt},
 };

@@ -2,7 +2,8 @@
  * Parameters of MAIL and RCPT (RFC 5321 section 4.1.2): SIZE (RFC 1870), BODY (RFC 6152, RFC 3030),
  * SMTPUTF8 (RFC 6531), RET, ENVID, NOTIFY and ORCPT (RFC 3461, RFC 6533); and, for those who are
  * offered them, HOLDFOR and HOLDUNTIL (RFC 4865), BY (RFC 2852), MT-PRIORITY (RFC 6710), REQUIRETLS
- * (RFC 8689).
+ * (RFC 8689), AUTH (RFC 4954 section 5), of which nothing is kept: nobody is trusted to say on
+ * whose behalf he sends.
  *
  * Says what the client asked for; whether it may have it (SIZE too large, BINARYMIME without BDAT,
  * a time too far away) is the session's matter: see schedule.h.
@@ -18,6 +19,7 @@
 enum { /* RFC 3461 sections 4.4 and 4.2, as sent */
        SMTP_ENVID_MAX_BYTES = 100,
        SMTP_ORCPT_MAX_BYTES = 500,
+       SMTP_AUTH_PARAM_MAX_BYTES = 500, /* RFC 4954 section 3 */
 };
 
 enum smtp_params_error {
@@ -44,7 +46,8 @@ enum smtp_offer {
     SMTP_OFFER_BY = 2,
     SMTP_OFFER_PRIORITY = 4,
     SMTP_OFFER_REQUIRETLS = 8,
-    SMTP_OFFER_ALL = 15,
+    SMTP_OFFER_AUTH = 16,
+    SMTP_OFFER_ALL = 31,
 };
 
 enum smtp_hold { SMTP_HOLD_NONE, SMTP_HOLD_FOR, SMTP_HOLD_UNTIL };

@@ -98,6 +98,8 @@ static void times_and_priorities_are_read(void **state)
     assert_true(mail_of(" BY=999999999;R").by_s == 999999999);
     assert_int_equal(mail_of(" MT-PRIORITY=9").priority, 9);
     assert_true(mail_of(" MT-PRIORITY=0").has_priority);
+    (void)mail_of(" AUTH=<>");
+    (void)mail_of(" auth=e+3Dmc2@example.com SIZE=1");
 }
 
 static void what_is_not_offered_is_unknown(void **state)
@@ -111,6 +113,9 @@ static void what_is_not_offered_is_unknown(void **state)
         {" BY=1;R", SMTP_OFFER_BY},
         {" MT-PRIORITY=1", SMTP_OFFER_PRIORITY},
         {" REQUIRETLS", SMTP_OFFER_REQUIRETLS},
+        {" AUTH=<>", SMTP_OFFER_AUTH},
+        {" auth=taro+40example.jp", SMTP_OFFER_AUTH},
+        {" AUTH=e+3Dmc2@example.com", SMTP_OFFER_AUTH},
         {" BY=nonsense", 0},
     };
     struct smtp_mail_params mail;
@@ -197,6 +202,9 @@ static void wrong_mail_parameters_are_told_apart_and_named(void **state)
         {" MT-PRIORITY=-0", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
         {" MT-PRIORITY=-", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
         {" MT-PRIORITY=1 MT-PRIORITY=1", SMTP_PARAMS_DUPLICATE, "MT-PRIORITY"},
+        {" AUTH", SMTP_PARAMS_BAD_SYNTAX, "AUTH"},
+        {" AUTH=a+b", SMTP_PARAMS_BAD_SYNTAX, "AUTH"},
+        {" AUTH=<> AUTH=<>", SMTP_PARAMS_DUPLICATE, "AUTH"},
         {" REQUIRETLS=yes", SMTP_PARAMS_BAD_SYNTAX, "REQUIRETLS"},
         {" =1", SMTP_PARAMS_BAD_SYNTAX, ""},
         {" -X=1", SMTP_PARAMS_BAD_SYNTAX, "-X"},

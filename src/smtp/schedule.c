@@ -15,7 +15,7 @@ unsigned smtp_offers(const struct settings *settings, bool is_submission, bool i
 
     if (!is_submission)
         return offers;
-    return offers | SMTP_OFFER_BY | SMTP_OFFER_PRIORITY |
+    return offers | SMTP_OFFER_AUTH | SMTP_OFFER_BY | SMTP_OFFER_PRIORITY |
            (settings->submit_max_hold >= SECOND_MS ? SMTP_OFFER_HOLD : 0U);
 }
 

@@ -46,7 +46,7 @@ static void only_who_submits_is_offered_times(void **state)
     assert_int_equal(smtp_offers(settings, false, false), 0);
     assert_int_equal(smtp_offers(settings, false, true), SMTP_OFFER_REQUIRETLS);
     assert_int_equal(smtp_offers(settings, true, false),
-                     SMTP_OFFER_HOLD | SMTP_OFFER_BY | SMTP_OFFER_PRIORITY);
+                     SMTP_OFFER_AUTH | SMTP_OFFER_HOLD | SMTP_OFFER_BY | SMTP_OFFER_PRIORITY);
     assert_int_equal(smtp_offers(settings, true, true), SMTP_OFFER_ALL);
     settings->submit_max_hold = 0;
     assert_int_equal(smtp_offers(settings, true, true), SMTP_OFFER_ALL & ~SMTP_OFFER_HOLD);

@@ -313,6 +313,11 @@ def test_a_held_mail_is_listed_and_goes_in_time():
             assert session.mail(text, to=[HANAKO], params=' MT-PRIORITY=4').startswith('250')
             session.command(f'MAIL FROM:<{TARO}> HOLDFOR=999999999', '501 5.5.4')
             session.command(f'MAIL FROM:<{TARO}> MT-PRIORITY=10', '501 5.5.2')
+            # RFC 4954 section 5: who offers AUTH takes it, and believes nothing.
+            for value in ('<>', 'hanako+40example.jp', 'e+3Dmc2@example.com'):
+                session.command(f'MAIL FROM:<{TARO}> AUTH={value}', '250')
+                session.command('RSET', '250')
+            session.command(f'MAIL FROM:<{TARO}> AUTH=a+b', '501 5.5.4')
         assert b'PRIORITY 4' in find(server, HANAKO, 'urgent')
         server.cli('queue', 'flush', check=False)
         assert not sink.messages

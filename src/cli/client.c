@@ -198,7 +198,7 @@ static int explain_transport(struct client *c, int r)
 static int explain_status(struct client *c, int status, struct buf *reply)
 {
     if (reply->len > 0)
-        return set_error(c, status, "%s", buf_c_str(reply));
+        return set_error(c, status, "%.*s", STR_ARG(str_trim(buf_str(reply))));
     if (status == -ENOSPC)
         return set_error(c, status,
                          "the disk of the data folder is too full; make room, or lower "

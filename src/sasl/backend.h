@@ -25,7 +25,7 @@ enum {
 enum sasl_verdict {
     SASL_VERDICT_OK,
     SASL_VERDICT_BAD,                /* wrong or unknown: one answer for both */
-    SASL_VERDICT_NEEDS_APP_PASSWORD, /* right, but the account has a second factor */
+    SASL_VERDICT_NEEDS_APP_PASSWORD, /* right, but not enough here: second factor, other scope */
     SASL_VERDICT_TOO_MANY,           /* not even looked at: too many failures, or banned */
     SASL_VERDICT_TEMPORARY,          /* could not be found out now */
 };

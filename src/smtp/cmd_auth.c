@@ -29,7 +29,8 @@ static const struct {
      "Wrong user name or password; the user name is the whole mail address"},
     {SASL_REASON_AUTHZID, 535, "5.7.8", "You may not act for that user"},
     {SASL_REASON_NEEDS_APP_PASSWORD, 534, "5.7.9",
-     "This account has a second factor: make an app password for this program and use that here"},
+     "This password is not for sending by a mail program: make an app password that may send, and "
+     "use that here"},
     {SASL_REASON_TOO_MANY, 454, "4.7.0",
      "Too many failed logins lately; wait a while and try again"},
     {SASL_REASON_BINDING, 535, "5.7.8",

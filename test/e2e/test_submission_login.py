@@ -342,6 +342,9 @@ def test_with_a_second_factor_the_main_password_is_not_for_programs(server):
 def test_an_app_password_for_reading_does_not_send(server):
     reading = add_app_password(server, 'reader', '--scope', 'read')
     assert not outcomes(server, reading) & {'235 2.7.0'}
+    with Submission(server) as session:
+        reply = session.log_in(HANAKO, reading, '534 5.7.9')
+        assert 'make an app password that may send' in reply and 'second factor' not in reply
     server.cli('account', 'app-password', 'remove', HANAKO, 'reader')
 
 

@@ -150,6 +150,19 @@ static void rcpt_parameters_are_read(void **state)
     assert_true(str_eq_c(p.orcpt_addr, "太郎@example.jp"));
 }
 
+static void expect_mail_errors(const struct error_case *cases, size_t n)
+{
+    struct smtp_mail_params mail;
+    struct str keyword;
+
+    for (size_t i = 0; i < n; i++) {
+        enum smtp_params_error error = smtp_params_parse_mail(
+            str_from_c(cases[i].text), SMTP_OFFER_ALL, &arena, &mail, &keyword);
+        if (error != cases[i].error || !str_eq_c(keyword, cases[i].keyword))
+            fail_msg("%s: %d, %.*s", cases[i].text, error, STR_ARG(keyword));
+    }
+}
+
 static void wrong_mail_parameters_are_told_apart_and_named(void **state)
 {
     static const struct error_case cases[] = {
@@ -174,6 +187,23 @@ static void wrong_mail_parameters_are_told_apart_and_named(void **state)
         {" SIZE=1\tBODY=7BIT", SMTP_PARAMS_BAD_SYNTAX, "SIZE"},
         {" SIZE=1;BODY", SMTP_PARAMS_BAD_SYNTAX, "SIZE"},
         {" X=\xff", SMTP_PARAMS_BAD_SYNTAX, "X"},
+        {" AUTH", SMTP_PARAMS_BAD_SYNTAX, "AUTH"},
+        {" AUTH=a+b", SMTP_PARAMS_BAD_SYNTAX, "AUTH"},
+        {" AUTH=<> AUTH=<>", SMTP_PARAMS_DUPLICATE, "AUTH"},
+        {" REQUIRETLS=yes", SMTP_PARAMS_BAD_SYNTAX, "REQUIRETLS"},
+        {" =1", SMTP_PARAMS_BAD_SYNTAX, ""},
+        {" -X=1", SMTP_PARAMS_BAD_SYNTAX, "-X"},
+        {"SIZE=1", SMTP_PARAMS_BAD_SYNTAX, ""},
+        {"\t", SMTP_PARAMS_BAD_SYNTAX, ""},
+    };
+    (void)state;
+
+    expect_mail_errors(cases, ARRAY_LEN(cases));
+}
+
+static void wrong_times_and_priorities_of_mail_are_told_apart_and_named(void **state)
+{
+    static const struct error_case cases[] = {
         {" HOLDFOR=0", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
         {" HOLDFOR=010", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
         {" HOLDFOR=1000000000", SMTP_PARAMS_BAD_SYNTAX, "HOLDFOR"},
@@ -202,25 +232,10 @@ static void wrong_mail_parameters_are_told_apart_and_named(void **state)
         {" MT-PRIORITY=-0", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
         {" MT-PRIORITY=-", SMTP_PARAMS_BAD_SYNTAX, "MT-PRIORITY"},
         {" MT-PRIORITY=1 MT-PRIORITY=1", SMTP_PARAMS_DUPLICATE, "MT-PRIORITY"},
-        {" AUTH", SMTP_PARAMS_BAD_SYNTAX, "AUTH"},
-        {" AUTH=a+b", SMTP_PARAMS_BAD_SYNTAX, "AUTH"},
-        {" AUTH=<> AUTH=<>", SMTP_PARAMS_DUPLICATE, "AUTH"},
-        {" REQUIRETLS=yes", SMTP_PARAMS_BAD_SYNTAX, "REQUIRETLS"},
-        {" =1", SMTP_PARAMS_BAD_SYNTAX, ""},
-        {" -X=1", SMTP_PARAMS_BAD_SYNTAX, "-X"},
-        {"SIZE=1", SMTP_PARAMS_BAD_SYNTAX, ""},
-        {"\t", SMTP_PARAMS_BAD_SYNTAX, ""},
     };
-    struct smtp_mail_params mail;
-    struct str keyword;
     (void)state;
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        enum smtp_params_error error = smtp_params_parse_mail(
-            str_from_c(cases[i].text), SMTP_OFFER_ALL, &arena, &mail, &keyword);
-        if (error != cases[i].error || !str_eq_c(keyword, cases[i].keyword))
-            fail_msg("%s: %d, %.*s", cases[i].text, error, STR_ARG(keyword));
-    }
+    expect_mail_errors(cases, ARRAY_LEN(cases));
 }
 
 static void wrong_rcpt_parameters_are_told_apart_and_named(void **state)
@@ -301,6 +316,7 @@ int main(void)
         cmocka_unit_test(what_is_not_offered_is_unknown),
         cmocka_unit_test(rcpt_parameters_are_read),
         cmocka_unit_test(wrong_mail_parameters_are_told_apart_and_named),
+        cmocka_unit_test(wrong_times_and_priorities_of_mail_are_told_apart_and_named),
         cmocka_unit_test(wrong_rcpt_parameters_are_told_apart_and_named),
         cmocka_unit_test(orcpt_beyond_ascii_needs_smtputf8),
         cmocka_unit_test(envid_and_orcpt_are_limited),

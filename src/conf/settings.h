@@ -234,6 +234,7 @@ struct settings {
 
     int submission_check_sender; /* enum settings_check_sender */
     bool submission_show_client;
+    bool submission_require_tls;
     bool submission_plaintext_on_loopback;
     int submission_messages_per_minute; /* of an account, as those below; 0: not limited */
     int submission_recipients_per_day;

@@ -395,10 +395,15 @@ static const struct setting table[] = {
      .min = 0, .max = 1,
      .help = "Whether the Received field of a user's mail names the address of his computer. It "
              "tells every recipient where he is. The trace has it in any case."},
+    {FIELD(submission, require_tls), .type = SETTING_BOOL, .text_default = "yes",
+     .min = 0, .max = 1,
+     .help = "Whether users must encrypt the connection before they log in and send. no: whoever "
+             "logs in without showing the password (SCRAM) may also send in the clear, and who "
+             "listens in can read the mail. A password is shown to nobody in either case."},
     {FIELD(submission, plaintext_on_loopback), .type = SETTING_BOOL, .text_default = "no",
      .min = 0, .max = 1,
      .help = "Whether programs on this machine, which connect over the loopback interface, may log "
-             "in by a password without encryption."},
+             "in, also by a password, and send without encryption."},
     {FIELD(submission, messages_per_minute), .type = SETTING_INT, .text_default = "60",
      .min = 0, .max = 100000,
      .help = "Messages that one account may send in a minute; more are put off. 0 sets no limit."},
@@ -668,6 +673,13 @@ static bool lacks_certificate(const struct settings *s)
     return s->listen_submissions.count > 0 && s->certificate_count == 0;
 }
 
+/* Where nobody could log in. */
+static bool lacks_encryption(const struct settings *s)
+{
+    return s->listen_submission.count > 0 && s->certificate_count == 0 &&
+           s->submission_require_tls && !s->submission_plaintext_on_loopback;
+}
+
 static bool has_lists_of_nobody(const struct settings *s)
 {
     return s->tls_client_crl_file[0] != '\0' && s->tls_client_ca_file[0] == '\0';
@@ -725,15 +737,17 @@ static bool has_unsafe_introspection(const struct settings *s)
 #define HTTPS_TEXT                                                                                 \
     "what is told over http can be forged: write https, or auth.oauth_http_on_loopback = yes for " \
     "an address of this machine"
+#define NO_CERTIFICATE_TEXT                                                                        \
+    "there is no certificate to encrypt with; write certificate \"NAME\" { folder = "              \
+    "\"/etc/letsencrypt/live/NAME\" }"
 #define ONE_PORT_TEXT "one port cannot be both; remove it from one of the two"
 
 static const struct setting_conflict conflicts[] = {
     {"listen.submission", "listen.smtp", has_mail_on_submission, ONE_PORT_TEXT},
     {"listen.submissions", "listen.smtp", has_mail_on_submissions, ONE_PORT_TEXT},
     {"listen.submissions", "listen.submission", has_one_submission, ONE_PORT_TEXT},
-    {"listen.submissions", NULL, lacks_certificate,
-     "there is no certificate to encrypt with; write certificate \"NAME\" { folder = "
-     "\"/etc/letsencrypt/live/NAME\" }"},
+    {"listen.submissions", NULL, lacks_certificate, NO_CERTIFICATE_TEXT},
+    {"listen.submission", "submission.require_tls", lacks_encryption, NO_CERTIFICATE_TEXT},
     {"tls.client_crl_file", "tls.client_ca_file", has_lists_of_nobody,
      "no certificates are asked for; name the authorities, or remove the lists"},
     {"auth.oauth_issuer", "auth.oauth", lacks_issuer,

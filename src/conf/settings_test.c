@@ -372,7 +372,7 @@ static void impossible_combinations_name_both(void **state)
                   "hikyaku.conf:3: \"server.run_dir\" is \"/srv/mail\" and \"server.data_dir\" is "
                   "\"/srv/mail/\": mail and sockets cannot share a directory; name two\n");
     assert_errors(
-        HOST "listen { submission = \"0.0.0.0:25\" }\n",
+        HOST "listen { submission = \"0.0.0.0:25\" }\n" CERTIFICATE,
         "hikyaku.conf:2: \"listen.submission\" is [\"0.0.0.0:25\"] and \"listen.smtp\" is "
         "[\"0.0.0.0:25\", \"[::]:25\"]: one port cannot be both; remove it from one of the "
         "two\n");
@@ -392,6 +392,15 @@ static void impossible_combinations_name_both(void **state)
         "hikyaku.conf:2: \"listen.submissions\" is [\"[::]:465\"]: there is no certificate "
         "to encrypt with; write certificate \"NAME\" { folder = "
         "\"/etc/letsencrypt/live/NAME\" }\n");
+    assert_errors(
+        HOST "listen.submission = \"[::]:587\"\n",
+        "hikyaku.conf:2: \"listen.submission\" is [\"[::]:587\"] and "
+        "\"submission.require_tls\" is yes: there is no certificate to encrypt with; write "
+        "certificate \"NAME\" { folder = \"/etc/letsencrypt/live/NAME\" }\n");
+    settings_free(
+        load_good(STR(HOST "listen.submission = \"[::]:587\"\nsubmission.require_tls = no\n")));
+    settings_free(load_good(STR(HOST "listen.submission = \"[::1]:587\"\n"
+                                     "submission.plaintext_on_loopback = yes\n")));
 }
 
 #define OAUTH_TEXT                                                                                 \

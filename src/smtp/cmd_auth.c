@@ -134,7 +134,7 @@ void smtp_auth_put_mechanisms(const struct smtp_session *s, struct buf *out)
 {
     struct dialogue d = {.sasl = NULL};
 
-    if (s->auth.backend == NULL)
+    if (s->auth.backend == NULL || smtp_lacks_tls(s))
         return;
     struct sasl_offer offer = make_offer(s);
     bind_channel(s, &d, &offer);
@@ -233,6 +233,8 @@ static struct reply refuse(const struct smtp_session *s)
         return reply_of(502, "5.5.1", "Nobody logs in here; users send at the submission port");
     if (!s->is_extended)
         return reply_of(503, "5.5.1", "Say EHLO first");
+    if (smtp_lacks_tls(s))
+        return reply_of(538, "5.7.11", "Say STARTTLS first, or let your program use TLS");
     if (s->login.account != 0)
         return reply_of(503, "5.5.1", "You have logged in already");
     if (s->transaction.has_mail)

@@ -164,6 +164,8 @@ struct reply smtp_cmd_mail(struct smtp_session *s, struct str args)
         return reply_of(503, "5.5.1", "A transaction is under way: RSET ends it");
     if (s->transaction_count >= (unsigned)s->policy->settings->smtp_max_transactions)
         return reply_last(reply_of(421, "4.7.0", "Too many messages in one connection; closing"));
+    if (smtp_lacks_tls(s))
+        return reply_of(530, "5.7.0", "Say STARTTLS first: mail is taken here only encrypted");
     if (s->is_submission && s->login.account == 0)
         return reply_of(530, "5.7.0", "Log in first (AUTH)");
     struct reply refusal = parse_mail(s, args, &sender, &params);

@@ -36,6 +36,15 @@ void smtp_login_reset(struct smtp_session *s)
     s->login = (struct smtp_login){0};
 }
 
+bool smtp_lacks_tls(const struct smtp_session *s)
+{
+    const struct settings *settings = s->policy->settings;
+
+    if (!s->is_submission || s->is_secure || !settings->submission_require_tls)
+        return false;
+    return !settings->submission_plaintext_on_loopback || !ip_is_loopback(&s->peer);
+}
+
 size_t smtp_max_recipients(const struct smtp_session *s)
 {
     return MIN((size_t)s->policy->settings->smtp_max_recipients, (size_t)SMTP_RECIPIENTS_MAX);

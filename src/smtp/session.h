@@ -130,6 +130,9 @@ struct reply smtp_explain_read(struct smtp_session *s, int error);
 /* Sends a reply in the middle of a command, which is no refusal. Yields. 0 or negative errno. */
 MUST_CHECK int smtp_send_now(struct smtp_session *s, const struct reply *reply);
 
+/* Whether this is where users must encrypt before all else (RFC 3207 section 4), and this one has
+ * not. */
+bool smtp_lacks_tls(const struct smtp_session *s);
 /* How many recipients a message may have. */
 size_t smtp_max_recipients(const struct smtp_session *s);
 /* Ends the transaction and forgets it (RSET, a new EHLO, after each message). */

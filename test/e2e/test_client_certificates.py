@@ -122,7 +122,7 @@ def test_who_shows_none_is_asked_for_a_password(server):
     refused(server, None, 'this connection has shown none')
     with Submission(server, is_encrypted=False) as session:
         assert 'EXTERNAL' not in (session.offer('AUTH') or [])
-        session.command(f'AUTH EXTERNAL {EMPTY}', '535 5.7.8')
+        session.command(f'AUTH EXTERNAL {EMPTY}', '538 5.7.11')
 
 
 def test_bad_certificates_end_no_session_and_open_nothing(server, authority, tmp_path):

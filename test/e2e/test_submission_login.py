@@ -37,9 +37,11 @@ def test_each_port_offers_what_it_should(server):
         session.command(f'AUTH PLAIN {plain()}', 502)
     with Submission(server, is_encrypted=False) as session:
         assert session.offer('STARTTLS') is not None
-        assert not {'PLAIN', 'LOGIN', *SCRAMS[2:]} & set(session.offer('AUTH') or [])
+        assert session.offer('AUTH') is None
         session.command(f'AUTH PLAIN {plain()}', '538 5.7.11')
         session.command('AUTH LOGIN', '538 5.7.11')
+        assert Scram(session, 'SCRAM-SHA-256').run().startswith('538 5.7.11')
+        assert 'STARTTLS' in session.command(f'MAIL FROM:<{TARO}>', '530 5.7.0')
     for is_implicit in (False, True):
         with Submission(server, is_implicit) as session:
             assert session.offer('STARTTLS') is None
@@ -59,6 +61,19 @@ def test_a_password_in_the_clear_needs_a_setting():
         server.add_account(TARO)
         with Submission(server, is_encrypted=False) as session:
             session.log_in()
+            session.mail('Subject: in the clear')
+
+
+def test_mail_in_the_clear_needs_a_setting():
+    """And then whoever proves the password without showing it."""
+    with Server(settings={'submission.require_tls': 'no'}) as server:
+        server.add_account(TARO)
+        with Submission(server, is_encrypted=False) as session:
+            assert set(SCRAMS[:2]) == set(session.offer('AUTH'))
+            session.command(f'AUTH PLAIN {plain()}', '538 5.7.11')
+            assert 'AUTH' in session.command(f'MAIL FROM:<{TARO}>', '530 5.7.0')
+            assert Scram(session, 'SCRAM-SHA-256').run().startswith('235 2.7.0')
+            session.mail('Subject: in the clear')
 
 
 # --- STARTTLS ---
@@ -390,8 +405,9 @@ def test_an_app_password_outlives_a_new_main_password(server):
 
 
 def test_no_password_is_logged(server):
-    with Session(server.submission_port) as session:
-        session.reply()
+    with Submission(server) as session:
+        session.log_in(password=PASSWORD + 'x', code=535)
+        session.log_in()
     text = server.log()
     assert 'smtp.login' in text and 'smtp.login-failed' in text
     assert PASSWORD not in text and plain() not in text

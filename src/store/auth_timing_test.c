@@ -83,6 +83,34 @@ static void time_does_not_tell_what_is_kept_of_a_password(void **state)
     assert_alike("auth.scram", time_scram, "jiro@example.jp");
 }
 
+/* A hash that is slower than ours is hidden by the steps in which answers come. */
+static void slow_hashes_widen_the_steps_of_answers(void **state)
+{
+    (void)state;
+    assert_int_equal(add_user("taro@example.jp", PASSWORD_TEXT, "correct horse"), 0);
+    assert_int_equal(login("taro@example.jp", "a wrong password"), AUTH_BAD);
+    assert_int_equal(store->wrong_step_ms, 0);
+    /* bcrypt of cost 12 */
+    assert_int_equal(add_user("jiro@example.jp", PASSWORD_HASH,
+                              "$2b$12$a0hGcejeUVsdJIjuLnra4.GWT8aw5.Ya0fx2ZMBKFs7iPpw6e9Ecu"),
+                     0);
+    assert_int_equal(store->wrong_step_ms, PASSWORD_STEP_MS);
+    close_store();
+    open_store();
+    desk.store = store;
+    assert_int_equal(store->wrong_step_ms, PASSWORD_STEP_MS);
+    assert_int_equal(set_password("jiro@example.jp", PASSWORD_HASH,
+                                  "{PBKDF2-SHA256}2000000$TIlxrjXm/H.v1Rpj7F1LaQ$"
+                                  "Z9sX/q8HMGSji7nqqG7qFxd7EuLUWjls6JhZm6y1d.M"),
+                     0);
+    int64_t before = clock_mono_ms();
+    assert_int_equal(login("jiro@example.jp", "a wrong password"), AUTH_BAD);
+    int64_t took = clock_mono_ms() - before;
+    assert_in_range(store->wrong_step_ms, PASSWORD_STEP_MS, MAX(took * 5 / 4, PASSWORD_STEP_MS));
+    print_message("two million rounds: %lld ms, steps of %lld ms\n", (long long)took,
+                  (long long)store->wrong_step_ms);
+}
+
 static void a_remembered_login_costs_nearly_nothing(void **state)
 {
     enum { LOGINS = 10000 };
@@ -107,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOGIN_TEST(time_does_not_tell_which_names_exist),
         LOGIN_TEST(time_does_not_tell_what_is_kept_of_a_password),
+        LOGIN_TEST(slow_hashes_widen_the_steps_of_answers),
         LOGIN_TEST(a_remembered_login_costs_nearly_nothing),
     };
 

@@ -146,7 +146,8 @@ void auth_put_note(struct buf *out, const struct auth_note *n);
 MUST_CHECK int auth_get_note(struct cursor *c, struct auth_note *out);
 
 /* auth.delay: struct auth_request without a password, of a login that has failed and was noted ->
- * u32 how long the answer is to wait, ms. */
+ * u32 step, u32 delay, ms: the answer comes a whole number of steps after the login began (0: at
+ * once), so that the time does not tell how the password is kept, and then the delay later. */
 
 /* session.login: a session has logged in. session.list: u64 account (0: all) -> these, the newest
  * first. session.logout, when it has ended: u64 session. No replies but of the list. */

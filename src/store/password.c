@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "crypt/foreign_hash.h"
 #include "crypt/saslprep.h"
 #include "crypt/start.h"
@@ -14,7 +16,53 @@
 static const unsigned long long argon2_ops = 2;
 static const size_t argon2_memory_bytes = 19 * 1024 * 1024;
 
+enum { STEP_MAX_MS = 10 * 1000 };
+
 static const char native_prefix[] = "$argon2id$";
+
+/* --- hashes of other systems --- */
+
+static bool is_native(struct str secret)
+{
+    char text[crypto_pwhash_STRBYTES];
+
+    /* With parameters like ours it is one of ours, wherever it was made. */
+    return str_has_prefix(secret, str_from_c(native_prefix)) &&
+           str_copy(secret, text, sizeof(text)) &&
+           crypto_pwhash_str_needs_rehash(text, argon2_ops, argon2_memory_bytes) == 0;
+}
+
+/* From any thread. */
+static void widen_step(struct store *store, int64_t ms)
+{
+    int64_t now = store->wrong_step_ms;
+
+    while (now < ms && !atomic_compare_exchange_weak(&store->wrong_step_ms, &now, ms))
+        ;
+}
+
+/* With room for a machine that is busy. */
+static bool verify_foreign(struct store *store, struct str secret, struct str password)
+{
+    int64_t began_ms = clock_mono_ms();
+    bool is_right = foreign_hash_verify(secret, password) == 1;
+
+    widen_step(store, MIN((clock_mono_ms() - began_ms) * 5 / 4, (int64_t)STEP_MAX_MS));
+    return is_right;
+}
+
+static int look_for_foreign(struct store *store, struct db *db)
+{
+    int64_t one;
+    int r = db_get_int(db, &one,
+                       "SELECT EXISTS (SELECT 1 FROM account WHERE secret <> ''"
+                       " AND secret NOT GLOB ?1)",
+                       DB_TEXT(STR("$argon2id$*")));
+
+    if (r > 0 && one != 0)
+        widen_step(store, PASSWORD_STEP_MS);
+    return MIN(r, 0);
+}
 
 /* --- the secret of this store --- */
 
@@ -75,7 +123,9 @@ int password_start(struct store *store, struct db *db)
                               argon2_memory_bytes, crypto_pwhash_ALG_ARGON2ID13) != 0)
         return -ENOMEM;
     int r = load_login_secret(db, store->login_secret);
-    return r < 0 ? r : insert_nobodys_keys(db);
+    if (r == 0)
+        r = insert_nobodys_keys(db);
+    return r < 0 ? r : look_for_foreign(store, db);
 }
 
 void password_derive(const struct store *store, const char *purpose, struct str name, uint8_t *out,
@@ -168,20 +218,13 @@ int password_make_keys(const struct store *store, struct job *job, struct str lo
     return 0;
 }
 
-int password_make(struct store *store, struct job *job, struct str lookup, struct str password,
-                  struct password_rows *out)
+/* Of `prepared`, whatever it is. */
+static int make_rows(struct store *store, struct job *job, struct str lookup, struct str prepared,
+                     struct password_rows *out)
 {
     char *hash = arena_alloc(&job->arena, crypto_pwhash_STRBYTES);
-    struct str prepared;
 
     *out = (struct password_rows){0};
-    if (password.len < PASSWORD_MIN_BYTES || password.len > PASSWORD_MAX_BYTES)
-        return job_fail(job, -EINVAL, "a password has %d to %d bytes", PASSWORD_MIN_BYTES,
-                        PASSWORD_MAX_BYTES);
-    if (try_prepare(job, password, &prepared) < 0)
-        return job_fail(job, -EINVAL,
-                        "the password must be UTF-8 without control characters, in one direction "
-                        "of writing");
     if (crypto_pwhash_str_alg(hash, prepared.ptr, prepared.len, argon2_ops, argon2_memory_bytes,
                               crypto_pwhash_ALG_ARGON2ID13) != 0)
         return job_fail(job, -ENOMEM, "there is not enough memory to hash the password");
@@ -191,27 +234,41 @@ int password_make(struct store *store, struct job *job, struct str lookup, struc
     return password_make_keys(store, job, lookup, prepared, out);
 }
 
-int password_import(struct job *job, struct str hash, struct password_rows *out)
+int password_make(struct store *store, struct job *job, struct str lookup, struct str password,
+                  struct password_rows *out)
+{
+    struct str prepared;
+
+    if (password.len < PASSWORD_MIN_BYTES || password.len > PASSWORD_MAX_BYTES)
+        return job_fail(job, -EINVAL, "a password has %d to %d bytes", PASSWORD_MIN_BYTES,
+                        PASSWORD_MAX_BYTES);
+    if (try_prepare(job, password, &prepared) < 0)
+        return job_fail(job, -EINVAL,
+                        "the password must be UTF-8 without control characters, in one direction "
+                        "of writing");
+    return make_rows(store, job, lookup, prepared, out);
+}
+
+int password_renew(struct store *store, struct job *job, struct str lookup, struct str password,
+                   struct password_rows *out)
+{
+    return make_rows(store, job, lookup, password_prepare(job, password), out);
+}
+
+int password_import(struct store *store, struct job *job, struct str hash,
+                    struct password_rows *out)
 {
     const char *why;
 
     *out = (struct password_rows){.secret = hash};
     if (foreign_hash_check(hash, &why) < 0)
         return job_fail(job, -EINVAL, "this is %s", why);
+    if (!is_native(hash))
+        widen_step(store, PASSWORD_STEP_MS);
     return 0;
 }
 
 /* --- verifying --- */
-
-static bool is_native(struct str secret)
-{
-    char text[crypto_pwhash_STRBYTES];
-
-    /* With parameters like ours it is one of ours, wherever it was made. */
-    return str_has_prefix(secret, str_from_c(native_prefix)) &&
-           str_copy(secret, text, sizeof(text)) &&
-           crypto_pwhash_str_needs_rehash(text, argon2_ops, argon2_memory_bytes) == 0;
-}
 
 bool password_is_outdated(struct str secret)
 {
@@ -223,13 +280,13 @@ static bool verify_native(const char *secret, struct str password)
     return crypto_pwhash_str_verify(secret, password.ptr, password.len) == 0;
 }
 
-bool password_matches(const struct store *store, struct str secret, struct str password)
+bool password_matches(struct store *store, struct str secret, struct str password)
 {
     char text[crypto_pwhash_STRBYTES];
 
     if (is_native(secret) && str_copy(secret, text, sizeof(text)))
         return verify_native(text, password);
-    if (secret.len > 0 && foreign_hash_verify(secret, password) == 1)
+    if (secret.len > 0 && verify_foreign(store, secret, password))
         return true;
     (void)!verify_native(store->dummy_secret, password);
     return false;

@@ -40,8 +40,8 @@ struct password_rows {
 
 /* Fills the store's login_secret, from which the salts of SCRAM are derived: the same for a name
  * whether it exists or not; made when it is not there. And what is checked for names that do not
- * exist: its dummy_secret, and the keys of SCRAM of nobody. From store_open. 0 or
- * negative errno. */
+ * exist: its dummy_secret, and the keys of SCRAM of nobody; and its wrong_step_ms. From store_open.
+ * 0 or negative errno. */
 MUST_CHECK int password_start(struct store *store, struct db *db);
 /* `bytes` (16 to 64) for a purpose and a name, always the same, and nothing to whoever does not
  * know the secret. */
@@ -56,15 +56,23 @@ struct str password_prepare(struct job *job, struct str password);
  * reply. */
 MUST_CHECK int password_make(struct store *store, struct job *job, struct str lookup,
                              struct str password, struct password_rows *out);
-MUST_CHECK int password_import(struct job *job, struct str hash, struct password_rows *out);
+MUST_CHECK int password_import(struct store *store, struct job *job, struct str hash,
+                               struct password_rows *out);
+/* The same for a password that was right by what is kept now, also one that nobody could set today:
+ * a short one that came with the hash of another system. On a hash thread. 0 or negative errno. */
+MUST_CHECK int password_renew(struct store *store, struct job *job, struct str lookup,
+                              struct str password, struct password_rows *out);
 /* The keys of SCRAM alone, for an app password. 0 or negative errno. */
 MUST_CHECK int password_make_keys(const struct store *store, struct job *job, struct str lookup,
                                   struct str password, struct password_rows *out);
 
 /* Whether `password` (prepared) belongs to what is kept. Without a secret, and when the hash of
  * another system fails, it takes the time of an argon2id all the same, so that nobody can tell by
- * the time which names exist. */
-bool password_matches(const struct store *store, struct str secret, struct str password);
+ * the time which names exist. That does not hide a hash that is slower than ours: while there are
+ * hashes of other systems, all answers to wrong passwords come in steps (the store's wrong_step_ms)
+ * of at least PASSWORD_STEP_MS, which grow to what the slowest of them has taken. */
+enum { PASSWORD_STEP_MS = 500 };
+bool password_matches(struct store *store, struct str secret, struct str password);
 /* Whether a login should replace what is kept. */
 bool password_is_outdated(struct str secret);
 

@@ -263,6 +263,7 @@ static int tell_delay(struct store_conn *conn, const struct rpc_frame *frame)
 
     buf_init(&answer, FAILED_REPLY_BYTES);
     int r = gate_find_delay(&conn->server->gate, frame->payload, &delay_ms);
+    buf_put_u32(&answer, (uint32_t)conn->server->config.store->wrong_step_ms);
     buf_put_u32(&answer, (uint32_t)delay_ms);
     reply(conn, frame->call_id, r, buf_str(&answer));
     return r;

@@ -53,6 +53,7 @@ struct store {
     /* Of password.h; do not change once the threads run. */
     uint8_t login_secret[PASSWORD_LOGIN_SECRET_BYTES];
     char dummy_secret[PASSWORD_DUMMY_BYTES]; /* the hash of a password nobody has */
+    _Atomic int64_t wrong_step_ms;           /* see password_matches; only grows */
 
     /* --- of the writer thread --- */
     bool needs_segment_row;

@@ -44,7 +44,7 @@ static int prepare_password(struct store *store, struct job *job)
     if (form == PASSWORD_NONE)
         return 0;
     if (form == PASSWORD_HASH)
-        return password_import(job, text, rows);
+        return password_import(store, job, text, rows);
     int r = verb_get_address(job, address, &key, &printed, &domain);
     return r < 0 ? r : password_make(store, job, key, text, rows);
 }

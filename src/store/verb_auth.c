@@ -60,8 +60,7 @@ static void renew(struct store *store, struct job *job, const struct attempt *a,
 
     if (c->has_keys && !password_is_outdated(c->secret))
         return;
-    /* A password that would not be taken today stays with the hash it came with. */
-    if (password_make(store, job, c->lookup, prepared, &rows) == 0)
+    if (password_renew(store, job, c->lookup, prepared, &rows) == 0)
         auth_desk_note_renewal(job, c->who.account, c->secret, &rows);
     buf_reset(&job->reply);
 }

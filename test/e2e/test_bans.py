@@ -254,6 +254,20 @@ def test_who_guesses_waits_longer_and_longer():
         assert login(server, '127.0.0.9', 'right-password') == 235
 
 
+def test_no_hash_is_so_slow_that_its_account_is_seen():
+    """One of bcrypt takes ten times as long as ours: then every wrong password does, by steps."""
+    hash_of_rounds = '$2b$10$a0hGcejeUVsdJIjuLnra4.GWT8aw5.Ya0fx2ZMBKFs7iPpw6e9Ecu'
+    with Server() as server:
+        server.add_account('taro@example.jp', 'right-password')
+        server.cli('account', 'add', 'jiro@example.jp', '--hash-stdin', stdin=hash_of_rounds)
+        for who in ('taro', 'jiro', 'nobody'):
+            with encrypted(server, '127.0.0.1') as client:
+                began = time.monotonic()
+                message = base64.b64encode(f'\0{who}@example.jp\0wrong'.encode()).decode()
+                assert client.docmd(f'AUTH PLAIN {message}')[0] == 535
+                assert time.monotonic() - began >= 0.5, who
+
+
 def test_strangers_wait_and_the_owner_does_not():
     settings = {'brakes.exempt_networks': '[]', 'brakes.failures': '0',
                 'brakes.network_failures': '0', 'brakes.account_failures': '6'}

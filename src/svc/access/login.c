@@ -14,7 +14,7 @@ enum {
     REPLY_MAX_BYTES = 64 * 1024,
     ARENA_MAX_BYTES = 64 * 1024,
     OUTSIDE_GRACE_MS = 2000, /* beyond the time in which the auth process answers by itself */
-    WRONG_AFTER_MS = 500,    /* when it is said, if passwords are checked outside */
+    WRONG_STEP_MS = 500,     /* in which that is told, if passwords are checked outside */
 };
 
 /* Nobody has this name: no domain may be called so (RFC 2606 section 2). */
@@ -260,17 +260,26 @@ static enum sasl_verdict find_password_verdict(struct login *l, const struct aut
 
 /* --- what the mechanisms ask --- */
 
-/* Who has failed waits for his answer, the longer the more often he did. Yields. The verdict. */
-static enum sasl_verdict hold_back(struct login *l, const struct sasl_login *login)
+/* Who has failed waits for his answer, the longer the more often he did; and he gets it in steps of
+ * time in which all ways to check a password end, so that the time does not tell which it was.
+ * Yields. The verdict. */
+static enum sasl_verdict hold_back(struct login *l, const struct sasl_login *login,
+                                   int64_t began_ms)
 {
     struct auth_request request = request_of(l, login);
-    int64_t delay_ms = 0;
+    int64_t step_ms = l->peers.has_outside ? WRONG_STEP_MS : 0, delay_ms = 0;
 
     if (ask(l, STORE_AUTH_DELAY, &request) == 0) {
         struct cursor c = cursor_from(buf_str(&l->reply));
+        int64_t store_step_ms = cursor_u32(&c);
+        step_ms = MAX(step_ms, store_step_ms);
         delay_ms = cursor_u32(&c);
     }
-    if (delay_ms > 0 && fiber_sleep_until(clock_mono_ms() + delay_ms) < 0)
+    int64_t now_ms = clock_mono_ms(), until_ms = now_ms;
+    if (step_ms > 0)
+        until_ms = began_ms + ((now_ms - began_ms) / step_ms + 1) * step_ms;
+    until_ms += delay_ms;
+    if (until_ms > now_ms && fiber_sleep_until(until_ms) < 0)
         return SASL_VERDICT_TEMPORARY;
     return SASL_VERDICT_BAD;
 }
@@ -284,11 +293,7 @@ static enum sasl_verdict check_password(void *ctx, const struct sasl_login *logi
 
     request.password = password;
     enum sasl_verdict verdict = find_password_verdict(l, &request, out_identity);
-    /* Who is where, and who is nowhere, takes the same time. */
-    if (verdict == SASL_VERDICT_BAD && l->peers.has_outside &&
-        fiber_sleep_until(began_ms + WRONG_AFTER_MS) < 0)
-        return SASL_VERDICT_TEMPORARY;
-    return verdict == SASL_VERDICT_BAD ? hold_back(l, login) : verdict;
+    return verdict == SASL_VERDICT_BAD ? hold_back(l, login, began_ms) : verdict;
 }
 
 /* The account is the token's; login->authzid, which the client claims, is compared with it by the
@@ -313,7 +318,7 @@ static enum sasl_verdict check_token(void *ctx, const struct sasl_login *login, 
     if (said == OUTSIDE_RIGHT)
         outside.login.username = name;
     verdict = conclude(l, &outside, said, out_identity);
-    return verdict == SASL_VERDICT_BAD ? hold_back(l, login) : verdict;
+    return verdict == SASL_VERDICT_BAD ? hold_back(l, login, clock_mono_ms()) : verdict;
 }
 
 /* TLS has verified the certificate, and login->authcid is an address in it. Yields. */
@@ -328,7 +333,7 @@ static enum sasl_verdict check_certificate(void *ctx, const struct sasl_login *l
     if (verdict != SASL_VERDICT_OK || answer.verdict != AUTH_ELSEWHERE)
         return verdict;
     verdict = conclude(l, &outside, OUTSIDE_RIGHT, out_identity);
-    return verdict == SASL_VERDICT_BAD ? hold_back(l, login) : verdict;
+    return verdict == SASL_VERDICT_BAD ? hold_back(l, login, clock_mono_ms()) : verdict;
 }
 
 /* Fills in the keys with this index. False when they are none that could be used. */
@@ -437,7 +442,7 @@ static enum sasl_verdict note_failure(void *ctx, const struct sasl_login *login)
     struct auth_note note = {.verdict = AUTH_BAD};
 
     tell(ctx, login, &note);
-    return hold_back(ctx, login);
+    return hold_back(ctx, login, clock_mono_ms());
 }
 
 const struct sasl_backend login_backend = {

@@ -73,29 +73,59 @@ int cmd_account_password(struct cli *cli)
             : text_in("the new password holds now", "新しいパスワードが有効になりました"));
 }
 
-static int set_enabled(struct cli *cli, bool is_enabled, const char *done)
+/* Of mail that was taken before: it goes out all the same. */
+static void tell_waiting(const struct cli *cli, struct str reply)
 {
-    struct buf args;
+    const char *address = cli->args.words[0];
+    struct cursor c = cursor_from(reply);
+    unsigned long long waiting = cursor_u64(&c), scheduled = cursor_u64(&c);
+
+    if (cursor_status(&c) < 0 || waiting == 0)
+        return;
+    (void)printf(text_is_japanese()
+                     ? "このアカウントのメールがまだキューにあり、送信されます (宛先 %llu 件、"
+                       "うち予約 %llu 件)。\n"
+                       "確認: hikyaku queue list --sender %s\n取り消し: hikyaku queue drop "
+                       "--sender %s\n"
+                     : "Mail of it still waits in the queue, and will be sent (recipients: %llu, "
+                       "scheduled: %llu).\n"
+                       "To look: hikyaku queue list --sender %s\nTo take it out: hikyaku queue "
+                       "drop --sender %s\n",
+                 waiting, scheduled, address, address);
+}
+
+/* An address and a yes or no. */
+static int run_with_flag(struct cli *cli, unsigned verb, bool flag, const char *done)
+{
+    struct buf args, reply;
 
     buf_init(&args, ARGS_MAX_BYTES);
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
     buf_put_lp(&args, cli_word(cli, 0));
-    buf_put_u8(&args, is_enabled);
-    int status = cli_run_verb(cli, STORE_ACCOUNT_ENABLE, &args, done);
+    buf_put_u8(&args, flag);
+    int status = client_do(&cli->client, verb, buf_str(&args), &reply);
+    if (status == CLI_DONE && !cli->args.is_json) {
+        (void)printf("%s\n", done);
+        if (verb == STORE_ACCOUNT_REMOVE || !flag)
+            tell_waiting(cli, buf_str(&reply));
+    }
+    buf_done(&reply);
     buf_done(&args);
     return status;
 }
 
 int cmd_account_disable(struct cli *cli)
 {
-    return set_enabled(cli, false,
-                       text_in("nobody can log in any more; mail for it is kept",
-                               "ログインできなくなりました。宛てたメールはそのまま保管されます"));
+    return run_with_flag(cli, STORE_ACCOUNT_ENABLE, false,
+                         text_in("nobody can log in any more; mail for it is kept",
+                                 "ログインできなくなりました。宛てたメールはそのまま保管されます"));
 }
 
 int cmd_account_enable(struct cli *cli)
 {
-    return set_enabled(
-        cli, true, text_in("it can be logged in to again", "再びログインできるようになりました"));
+    return run_with_flag(
+        cli, STORE_ACCOUNT_ENABLE, true,
+        text_in("it can be logged in to again", "再びログインできるようになりました"));
 }
 
 /* --- check --- */
@@ -189,12 +219,6 @@ int cmd_account_language(struct cli *cli)
 
 int cmd_account_remove(struct cli *cli)
 {
-    struct buf args;
-
-    buf_init(&args, ARGS_MAX_BYTES);
-    buf_put_lp(&args, cli_word(cli, 0));
-    buf_put_u8(&args, cli_option(cli, "--with-mail") != NULL);
-    int status = cli_run_verb(cli, STORE_ACCOUNT_REMOVE, &args, text_in("removed", "削除しました"));
-    buf_done(&args);
-    return status;
+    return run_with_flag(cli, STORE_ACCOUNT_REMOVE, cli_option(cli, "--with-mail") != NULL,
+                         text_in("removed", "削除しました"));
 }

@@ -15,7 +15,7 @@ struct phrases {
     const char *done[ALARM_GUESSING + 1];
     const char *meaning[ALARM_GUESSING + 1];
     const char *commands;
-    const char *comments[6]; /* to the commands below */
+    const char *comments[7]; /* to the commands below */
     const char *closing;
 };
 
@@ -24,29 +24,32 @@ static const char *const commands[] = {
     "hikyaku account password %s",
     "hikyaku account app-password list %s",
     "hikyaku account disable %s",
+    "hikyaku queue list --sender %s",
     "hikyaku account limits %s",
     "hikyaku ban list",
 };
 
 static const char en_limit[] = "It may be that its owner writes to many people. It may also be "
                                "that somebody\r\nelse knows the password: spam is sent that way.";
-static const char en_stopped[] = "Further recipients are refused until the day (of UTC) ends.";
-static const char en_old_only[] = "Until the day (of UTC) ends it can only write to whom it has "
-                                  "written before.";
+static const char en_stopped[] = "What goes beyond is refused until the day (of UTC) ends.";
+static const char en_old_only[] = "What goes beyond is refused until the day (of UTC) ends; it can "
+                                  "always write to\r\nwhom it has written before.";
 static const char ja_limit[] =
     "利用者がたくさんの相手に送っているだけかもしれませんが、パスワードが盗まれて\r\n"
     "迷惑メールの送信に使われているおそれもあります。";
-static const char ja_stopped[] = "この日 (UTC) が終わるまで、これ以上の宛先への送信を断ります。";
+static const char ja_stopped[] = "この日 (UTC) が終わるまで、上限を超える送信を断ります。";
 static const char ja_old_only[] =
-    "この日 (UTC) が終わるまで、送ったことのある宛先へしか送信できません。";
+    "この日 (UTC) が終わるまで、上限を超える送信を断ります。送ったことのある宛先へは\r\n"
+    "いつでも送信できます。";
 
 static const struct phrases english = {
-    .subjects = {"", "An account has too many recipients today",
-                 "An account has too many new recipients today",
+    .subjects = {"", "An account sends to too many recipients today",
+                 "An account sends to too many new recipients today",
                  "Somebody guesses an account's password"},
     .opening = "To the postmaster of %s: please look at the account",
-    .heads = {"", "It has reached the limit of recipients that it may send to in a day.",
-              "It has reached the limit of recipients to whom it never wrote before, in a\r\nday.",
+    .heads = {"", "It was about to send to more recipients than it may in a day.",
+              "It was about to write to more recipients than it may in a day to whom it never\r\n"
+              "wrote before.",
               "So many logins to it have failed that addresses from which nobody has logged\r\n"
               "in to it before have to wait now."},
     .limit = "The limit: %s",
@@ -60,17 +63,20 @@ static const struct phrases english = {
                 "go out that its owner did not write."},
     .commands = "These commands help:",
     .comments = {"what happened", "set a new password", "which programs have one of their own",
-                 "let nobody log in", "see and change what it may send", "who is banned"},
+                 "let nobody log in",
+                 "what of it still waits, also for a later day; queue drop takes it out",
+                 "see and change what it may send", "who is banned"},
     .closing = "This is said once a day for each account. It was written by a program.",
 };
 
 static const struct phrases japanese = {
-    .subjects = {"", "1 日の宛先数が上限に達したアカウントがあります",
-                 "1 日の初めての宛先数が上限に達したアカウントがあります",
+    .subjects = {"", "1 日の宛先数が上限を超えるアカウントがあります",
+                 "1 日の初めての宛先数が上限を超えるアカウントがあります",
                  "アカウントのパスワードが推測されています"},
     .opening = "%s の管理者の方へ。次のアカウントをご確認ください。",
-    .heads = {"", "1 日に送信できる宛先数の上限に達しました。",
-              "これまで送ったことのない宛先へ 1 日に送信できる数の上限に達しました。",
+    .heads = {"", "1 日に送信できる宛先数の上限を超えて送信しようとしました。",
+              "これまで送ったことのない宛先へ 1 日に送信できる数の上限を超えて送信しようと\r\n"
+              "しました。",
               "ログインの失敗が多いため、このアカウントにログインしたことのないアドレス\r\n"
               "からのログインを待たせています。"},
     .limit = "上限: %s",
@@ -84,7 +90,9 @@ static const struct phrases japanese = {
                 "知らないメールが送られます。"},
     .commands = "次のコマンドが役に立ちます。",
     .comments = {"何があったか", "新しいパスワードを設定する", "アプリパスワードの一覧",
-                 "ログインを止める", "送信できる数を確認、変更する", "拒否しているアドレス"},
+                 "ログインを止める",
+                 "まだ送られていないメール (予約送信を含む)。queue drop で取り消せます",
+                 "送信できる数を確認、変更する", "拒否しているアドレス"},
     .closing = "この通知はアカウントごとに 1 日 1 回、自動で送られます。",
 };
 

@@ -77,7 +77,7 @@ static void each_language_says_what_to_do(void **state)
                              is_japanese && cause == ALARM_GUESSING);
             assert_int_equal(has(&text, "whom it has written before"),
                              is_english && cause == ALARM_TOO_MANY_NEW_RECIPIENTS);
-            assert_int_equal(has(&text, "送ったことのある宛先へしか"),
+            assert_int_equal(has(&text, "送ったことのある宛先へは"),
                              is_japanese && cause == ALARM_TOO_MANY_NEW_RECIPIENTS);
             assert_false(has(&text, "%s"));
             buf_done(&raw);

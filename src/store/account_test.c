@@ -389,6 +389,35 @@ static void senders_are_own_addresses_aliases_and_delegations(void **state)
                      -ENOENT);
 }
 
+static void who_has_an_address_next_is_somebody_else(void **state)
+{
+    (void)state;
+    assert_int_equal(add_user("taro@example.jp", PASSWORD_NONE, ""), 0);
+    assert_int_equal(add_user("boss@example.jp", PASSWORD_NONE, ""), 0);
+    add_alias("sales@example.jp", "boss@example.jp");
+    add_alias("sales@example.jp", "boss@elsewhere.example");
+    assert_int_equal(run_texts(STORE_DELEGATE_ADD, "taro@example.jp", "boss@example.jp", NULL), 0);
+    assert_int_equal(run_texts(STORE_DELEGATE_ADD, "taro@example.jp", "sales@example.jp", NULL), 0);
+    assert_int_equal(run_texts(STORE_DELEGATE_ADD, "taro@example.jp", "me@mine.example", NULL), 0);
+    /* Of two targets one is left: it is still the same address. */
+    assert_int_equal(
+        run_texts(STORE_ALIAS_REMOVE, "sales@example.jp", "boss@elsewhere.example", NULL), 0);
+    assert_true(check_sender("taro@example.jp", "sales@example.jp").may_send);
+    assert_int_equal(run_texts(STORE_ALIAS_REMOVE, "sales@example.jp", "", NULL), 0);
+    assert_false(check_sender("taro@example.jp", "sales@example.jp").may_send);
+    assert_true(check_sender("taro@example.jp", "boss@example.jp").may_send);
+    buf_put_lp(start_args(), STR("boss@example.jp"));
+    buf_put_u8(&args, 0);
+    assert_int_equal(change(STORE_ACCOUNT_REMOVE, NULL), 0);
+    assert_int_equal(add_user("boss@example.jp", PASSWORD_NONE, ""), 0);
+    assert_false(check_sender("taro@example.jp", "boss@example.jp").may_send);
+    /* An address elsewhere was nobody's here all the time. */
+    assert_true(check_sender("taro@example.jp", "me@mine.example").may_send);
+    assert_int_equal(run_texts(STORE_DOMAIN_ADD, "mine.example", NULL, NULL), 0);
+    assert_int_equal(run_texts(STORE_DOMAIN_REMOVE, "mine.example", NULL, NULL), 0);
+    assert_false(check_sender("taro@example.jp", "me@mine.example").may_send);
+}
+
 static void a_refusal_names_no_more_than_it_may(void **state)
 {
     char alias[64];
@@ -417,6 +446,7 @@ int main(void)
         LOGIN_TEST(logins_hold_as_long_as_what_they_came_by),
         LOGIN_TEST(what_somebody_has_is_no_detail_of_another),
         LOGIN_TEST(senders_are_own_addresses_aliases_and_delegations),
+        LOGIN_TEST(who_has_an_address_next_is_somebody_else),
         LOGIN_TEST(a_refusal_names_no_more_than_it_may),
     };
 

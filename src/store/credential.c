@@ -108,6 +108,17 @@ int credential_end_logins(struct db *db, int64_t account)
     return rows < 0 ? (int)rows : 0;
 }
 
+int credential_forget_address(struct db *db, struct str lookup)
+{
+    int64_t rows = db_run(db,
+                          "DELETE FROM delegation WHERE lookup = ?1 AND NOT EXISTS"
+                          " (SELECT 1 FROM account WHERE lookup = ?1) AND NOT EXISTS"
+                          " (SELECT 1 FROM alias WHERE lookup = ?1)",
+                          DB_TEXT(lookup));
+
+    return rows < 0 ? (int)rows : 0;
+}
+
 int credential_forget(struct db *db, int64_t account)
 {
     int64_t rows = db_run(db, "DELETE FROM scram WHERE account = ?1", DB_INT(account));

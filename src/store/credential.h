@@ -52,3 +52,7 @@ MUST_CHECK int credential_end_logins(struct db *db, int64_t account);
 /* Forgets all that an account logs in with, and has logged in from; from a write handler that
  * removes it. */
 MUST_CHECK int credential_forget(struct db *db, int64_t account);
+/* Once nobody has the address any more, neither as an account nor as an alias, nobody may send as
+ * it: who has it next is somebody else. From a write handler that has removed one or the other. 0
+ * or negative errno. */
+MUST_CHECK int credential_forget_address(struct db *db, struct str lookup);

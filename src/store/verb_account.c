@@ -3,6 +3,7 @@
 
 #include "store/credential.h"
 #include "store/password.h"
+#include "store/queue_wire.h"
 #include "store/store.h"
 #include "store/usage.h"
 #include "store/verbs.h"
@@ -97,21 +98,41 @@ int verb_account_password(struct store *store, struct job *job)
     return r < 0 ? r : credential_end_logins(job->db, account);
 }
 
-/* account.enable: lp address, u8 whether -> (nothing). A disabled account still gets mail. */
+/* Who is kept from sending may have mail that waits, also for a later day: u64 recipients of it,
+ * u64 those of them that are scheduled. */
+static int put_waiting(struct job *job, struct str sender)
+{
+    struct db_stmt *stmt = db_query(job->db,
+                                    "SELECT COUNT(*), COALESCE(SUM(r.state = ?2), 0) FROM queue q"
+                                    " JOIN recipient r ON r.queue = q.id WHERE q.sender = ?1",
+                                    DB_TEXT(sender), DB_INT(QUEUE_SCHEDULED));
+    int r = db_step(stmt);
+
+    buf_put_u64(&job->reply, r > 0 ? (uint64_t)db_column_int(stmt, 0) : 0);
+    buf_put_u64(&job->reply, r > 0 ? (uint64_t)db_column_int(stmt, 1) : 0);
+    db_reset(stmt);
+    return r < 0 ? r : buf_status(&job->reply);
+}
+
+/* account.enable: lp address, u8 whether -> what waits of it (put_waiting). A disabled account
+ * still gets mail. */
 int verb_account_enable(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct str address = cursor_lp(&c);
     bool is_enabled = cursor_u8(&c) != 0;
+    struct str key, printed, domain;
     int64_t account;
 
     (void)store;
     int r = verb_find_account(job, address, &account);
+    if (r == 0)
+        r = verb_get_address(job, address, &key, &printed, &domain);
     if (r < 0)
         return r;
     int64_t rows = db_run(job->db, "UPDATE account SET is_disabled = ?2 WHERE id = ?1",
                           DB_INT(account), DB_INT(!is_enabled));
-    return rows < 0 ? (int)rows : 0;
+    return rows < 0 ? (int)rows : put_waiting(job, printed);
 }
 
 /* --- showing --- */
@@ -240,16 +261,19 @@ static int unref_bodies(struct job *job, int64_t account, const char *sql)
     }
 }
 
-/* account.remove: lp address, u8 even with mail -> (nothing) */
+/* account.remove: lp address, u8 even with mail -> what waits of it (put_waiting) */
 int verb_account_remove(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct str address = cursor_lp(&c);
+    struct str key, printed, domain;
     int64_t account, messages = 0;
 
     (void)store;
     bool even_with_mail = cursor_u8(&c) != 0;
     int r = verb_find_account(job, address, &account);
+    if (r == 0)
+        r = verb_get_address(job, address, &key, &printed, &domain);
     if (r == 0)
         r = db_get_int(job->db, &messages,
                        "SELECT COALESCE(SUM(messages), 0) FROM mailbox WHERE account = ?1",
@@ -282,5 +306,6 @@ int verb_account_remove(struct store *store, struct job *job)
         rows = db_run(job->db, "DELETE FROM mailbox WHERE account = ?1", DB_INT(account));
     if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM account WHERE id = ?1", DB_INT(account));
-    return rows < 0 ? (int)rows : 0;
+    r = rows < 0 ? (int)rows : credential_forget_address(job->db, key);
+    return r < 0 ? r : put_waiting(job, printed);
 }

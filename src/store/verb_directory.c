@@ -192,6 +192,10 @@ int verb_domain_remove(struct store *store, struct job *job)
         return r;
     int64_t rows = db_run(job->db, "DELETE FROM alias WHERE domain = ?1", DB_TEXT(name));
     if (rows >= 0)
+        rows = db_run(job->db,
+                      "DELETE FROM delegation WHERE substr(lookup, -length(?1) - 1) = '@' || ?1",
+                      DB_TEXT(name));
+    if (rows >= 0)
         rows = db_run(job->db, "DELETE FROM domain WHERE name = ?1", DB_TEXT(name));
     return rows < 0 ? (int)rows : 0;
 }
@@ -263,5 +267,5 @@ int verb_alias_remove(struct store *store, struct job *job)
                        : db_run(job->db, "DELETE FROM alias WHERE lookup = ?1", DB_TEXT(key));
     if (rows == 0)
         return job_fail(job, -ENOENT, "there is no such alias");
-    return rows < 0 ? (int)rows : 0;
+    return rows < 0 ? (int)rows : credential_forget_address(job->db, key);
 }

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from hikyaku import DOMAIN, Server, until
+from hikyaku import DOMAIN, PASSWORD, Server, until
 from sink import Sink
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 24 * 3_600_000
@@ -126,6 +126,20 @@ def test_administrators_send_now_or_cancel(server, sink):
     assert server.cli('queue', 'release', '--all') == '1 recipient released\n'
     until(lambda: len(server.export(HANAKO)) == 1, 20, 'the mail that was held')
     assert 'does not apply' in server.cli('queue', 'cancel', first, check=False).stderr.decode()
+
+
+def test_what_waits_of_an_account_that_ends_is_told(server):
+    server.cli('account', 'add', 'jiro@example.jp', '--password-stdin', stdin=PASSWORD)
+    assert server.cli('account', 'disable', 'jiro@example.jp').count('\n') == 1
+    send(server, '-f', 'jiro@example.jp', '--in', '1d', FAR, HANAKO)
+    scheduled(server, 2)
+    for words in (['disable'], ['remove', '--with-mail']):
+        said = server.cli('account', words[0], 'jiro@example.jp', *words[1:])
+        assert '(recipients: 2, scheduled: 2)' in said
+        assert 'hikyaku queue list --sender jiro@example.jp\n' in said
+    assert len(rows(server, '--sender', 'jiro@example.jp')) == 2
+    server.cli('queue', 'drop', '--sender', 'jiro@example.jp')
+    assert rows(server) == []
 
 
 def test_several_are_cancelled_only_with_a_yes(server):

@@ -170,13 +170,45 @@ static int disable(struct cli *cli)
                 "アプリパスワードはそのままです"));
 }
 
+static int tell_code(enum auth_verdict verdict)
+{
+    if (verdict == AUTH_TOO_MANY)
+        return cli_fail("%s", text_in("too many wrong codes; none counts for a while, not even a "
+                                      "right one",
+                                      "コードの誤りが多すぎます。しばらくは正しいコードも"
+                                      "確認できません"));
+    if (verdict != AUTH_OK)
+        return cli_fail("%s", text_in("wrong, or used already; codes of the app change every 30 "
+                                      "seconds, and each counts once",
+                                      "コードが違うか、使用済みです。アプリのコードは 30 秒ごとに"
+                                      "変わり、一度しか使えません"));
+    (void)printf("%s\n", text_in("right; it cannot be used again",
+                                 "正しいコードです。このコードは二度と使えません"));
+    return CLI_DONE;
+}
+
+static int check(struct cli *cli)
+{
+    struct str code = cli_word(cli, CODE_WORD);
+    struct buf reply;
+
+    buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
+    int status = call(cli, STORE_TOTP_CHECK, &code, &reply);
+    struct cursor c = cursor_from(buf_str(&reply));
+    enum auth_verdict verdict = (enum auth_verdict)cursor_u8(&c);
+    if (status == CLI_DONE)
+        status = cursor_finish(&c) < 0
+                     ? cli_fail("the server's answer makes no sense; restart the server")
+                     : tell_code(verdict);
+    buf_done(&reply);
+    return status;
+}
+
 int cmd_account_totp(struct cli *cli)
 {
     static const struct cli_action actions[] = {
-        {"show", 1, 1, cmd_account_show},
-        {"enable", 1, 1, enable},
-        {"confirm", 2, 2, confirm},
-        {"disable", 1, 1, disable},
+        {"show", 1, 1, cmd_account_show}, {"enable", 1, 1, enable},   {"confirm", 2, 2, confirm},
+        {"check", 2, 2, check},           {"disable", 1, 1, disable},
     };
 
     return actions_run(cli, actions, ARRAY_LEN(actions), ACTION_WORD);

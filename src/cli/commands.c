@@ -174,13 +174,19 @@ static const struct cli_command commands[] = {
     {"account check", "ADDRESS [--for PURPOSE] [--password-stdin]",
      "whether a mail program would be let in with a password", cmd_account_check, CLI_CONNECTS, 1,
      1, account_check_options, NULL},
-    {"account totp", "ADDRESS [enable | confirm CODE | disable] [--png FILE]",
+    {"account totp", "ADDRESS [enable | confirm CODE | check CODE | disable] [--png FILE]",
      "codes of an app as a second factor", cmd_account_totp, CLI_CONNECTS | CLI_JSON, 1, 3,
      account_totp_options,
      "enable shows a QR code for the app; confirm turns it on with a first code of the app. From\n"
-     "then on mail programs, which cannot ask for a code, need app passwords."},
+     "then on mail programs, which cannot ask for a code, need app passwords. check tells whether "
+     "a\n"
+     "code of the app, or of recovery, is right: when somebody who asks for help has to show who "
+     "he\n"
+     "is."},
     {"account recovery-codes", "ADDRESS", "ten codes for the day when the phone is lost",
-     cmd_account_recovery_codes, CLI_CONNECTS | CLI_JSON, 1, 1, NULL, "Older ones are void."},
+     cmd_account_recovery_codes, CLI_CONNECTS | CLI_JSON, 1, 1, NULL,
+     "Older ones are void. Each stands once for a code of the app, in: account totp ADDRESS "
+     "check."},
     {"account app-password",
      "list ADDRESS | add ADDRESS NAME [--scope SCOPE] [--expires SPAN] | remove ADDRESS NAME|ID",
      "passwords for single mail programs", cmd_account_app_password, CLI_CONNECTS | CLI_JSON, 2, 3,

@@ -253,6 +253,16 @@ static int judge(struct job *job, int64_t account, struct str code)
     return r < 0 ? r : count_failure(job, account, &factor);
 }
 
+static int answer_code(struct job *job, int64_t account, struct str code)
+{
+    int verdict = judge(job, account, code);
+
+    if (verdict < 0)
+        return verdict;
+    buf_put_u8(&job->reply, (uint8_t)verdict);
+    return 0;
+}
+
 /* auth.code: see auth_wire.h */
 int verb_auth_code(struct store *store, struct job *job)
 {
@@ -263,9 +273,29 @@ int verb_auth_code(struct store *store, struct job *job)
     (void)store;
     if (cursor_finish(&c) < 0 || code.len > AUTH_CODE_MAX_BYTES)
         return -EBADMSG;
-    int verdict = judge(job, account, code);
-    if (verdict < 0)
-        return verdict;
-    buf_put_u8(&job->reply, (uint8_t)verdict);
-    return 0;
+    return answer_code(job, account, code);
+}
+
+/* totp.check: lp address, lp code -> as auth.code; whether who asks an administrator for help is
+ * who he says. */
+int verb_totp_check(struct store *store, struct job *job)
+{
+    struct cursor c = job_args(job);
+    struct str address = cursor_lp(&c), code = cursor_lp(&c);
+    struct second_factor factor = {.is_confirmed = false};
+    int64_t account;
+
+    (void)store;
+    if (cursor_finish(&c) < 0)
+        return -EBADMSG;
+    int r = verb_find_account(job, address, &account);
+    if (r == 0)
+        r = read_factor(job, account, &factor);
+    if (r < 0)
+        return r;
+    if (!factor.is_confirmed)
+        return job_fail(job, -ENOENT, "%.*s has no second factor", STR_ARG(address));
+    if (code.len == 0 || code.len > AUTH_CODE_MAX_BYTES)
+        return job_fail(job, -EINVAL, "a code has 1 to %d characters", AUTH_CODE_MAX_BYTES);
+    return answer_code(job, account, code);
 }

@@ -117,6 +117,8 @@ static const struct verb verbs[STORE_VERB_END] = {
                         .has_secret = true},
     [STORE_TOTP_CONFIRM] = {"totp.confirm", ADMIN, VERB_WRITE, .handler = verb_totp_confirm},
     [STORE_TOTP_REMOVE] = {"totp.remove", ADMIN, VERB_WRITE, .handler = verb_totp_remove},
+    [STORE_TOTP_CHECK] = {"totp.check", ADMIN, VERB_WRITE, .handler = verb_totp_check,
+                          .has_secret = true},
     [STORE_RECOVERY_CODES] = {"recovery.codes", ADMIN, VERB_WRITE, .handler = verb_recovery_codes,
                               .has_secret = true},
     [STORE_APP_PASSWORD_ADD] = {"app-password.add", ADMIN, VERB_WRITE,

@@ -46,6 +46,7 @@ verb_handler verb_login_note;
 verb_handler verb_totp_set;
 verb_handler verb_totp_confirm;
 verb_handler verb_totp_remove;
+verb_handler verb_totp_check;
 verb_handler verb_recovery_codes;
 verb_handler verb_app_password_add_prepare;
 verb_handler verb_app_password_add;

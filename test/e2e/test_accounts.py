@@ -201,6 +201,25 @@ def test_the_code_can_be_read_from_terminal_and_file(server, tmp_path):
     assert secret not in server.log()
 
 
+def test_codes_show_who_asks_for_help(server):
+    assert 'no second factor' in fails(server, 'account', 'totp', TARO, 'check', '123456')
+    secret = turn_on_totp(server)
+    codes = server.cli_json('account', 'recovery-codes', TARO)
+    server.advance(60_000)
+    app = code_of(server, secret)
+    for code in (app, codes[0], codes[1].upper()):
+        assert server.cli('account', 'totp', TARO, 'check', code).startswith('right')
+        assert 'used already' in fails(server, 'account', 'totp', TARO, 'check', code)
+    assert account(server)['recovery_codes'] == 8
+    assert '正しいコード' in server.japanese('account', 'totp', TARO, 'check', codes[2])
+    for _ in range(20):
+        said = fails(server, 'account', 'totp', TARO, 'check', '000000')
+        if 'too many' in said:
+            break
+    assert 'too many' in said
+    assert 'too many' in fails(server, 'account', 'totp', TARO, 'check', codes[3])
+
+
 def test_recovery_codes_are_shown_once(server):
     assert 'totp' in fails(server, 'account', 'recovery-codes', TARO)
     turn_on_totp(server)

@@ -88,6 +88,21 @@ static void put_until(struct buf *out, const struct listing *l, const struct ban
         queue_text_put_when(out, row->until_ms, l->now_ms, l->is_japanese);
 }
 
+/* What the server itself gives as a reason, in the reader's language. */
+static const char *translate_reason(struct str reason)
+{
+    static const char *const known[][2] = {
+        {BAN_FOR_FAILURES, "ログインの失敗が多すぎます"},
+        {BAN_BY_HAND, "手動"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (str_eq_c(reason, known[i][0]))
+            return known[i][1];
+    }
+    return NULL;
+}
+
 static int add_row(void *arg, const struct ban_row *row)
 {
     struct listing *l = arg;
@@ -108,7 +123,8 @@ static int add_row(void *arg, const struct ban_row *row)
     table_put(l->table, buf_str(&text));
     table_put_number(l->table, row->strikes);
     buf_reset(&text);
-    text_put_safe_line(&text, row->reason);
+    const char *known = l->is_japanese ? translate_reason(row->reason) : NULL;
+    text_put_safe_line(&text, known != NULL ? str_from_c(known) : row->reason);
     table_put(l->table, buf_str(&text));
     buf_done(&text);
     return CLI_DONE;
@@ -180,6 +196,26 @@ static int take_until(struct cli *cli, int64_t now_ms, int64_t *out_until_ms)
     return CLI_DONE;
 }
 
+static int tell_added(const struct cli *cli, const char *network, bool is_exempt)
+{
+    bool is_japanese = text_is_japanese();
+
+    if (cli->args.is_json)
+        return cli_print_json(
+            json_pack("{s:s, s:b}", "banned", network, "touches_exempt", (int)is_exempt));
+    (void)printf(is_japanese ? "%s からの接続を拒否します。接続中の相手は、ログインしていなければ"
+                               "次のメールから拒否します\n"
+                             : "%s may not connect any more; who is connected now may send no "
+                               "further mail, unless he has logged in\n",
+                 network);
+    if (is_exempt)
+        (void)printf("%s\n", text_in("But brakes.exempt_networks names all or some of it: for "
+                                     "that the ban does not hold, until it is taken out there",
+                                     "ただし、全部または一部が brakes.exempt_networks に含まれて"
+                                     "います。そこから外すまで、その部分は拒否されません"));
+    return CLI_DONE;
+}
+
 int cmd_ban_add(struct cli *cli)
 {
     const char *reason = cli_option(cli, "--reason");
@@ -197,20 +233,15 @@ int cmd_ban_add(struct cli *cli)
                           .until_ms = until_ms,
                           .strikes = 1,
                           .is_for_all = true,
-                          .reason = str_from_c(reason != NULL ? reason : "by hand")};
+                          .reason = str_from_c(reason != NULL ? reason : BAN_BY_HAND)};
     buf_init(&args, CLIENT_ARGS_MAX_BYTES);
     buf_init(&reply, CLIENT_REPLY_MAX_BYTES);
     ban_put_row(&args, &row);
     status = client_do(&cli->client, STORE_BAN_ADD, buf_str(&args), &reply);
+    bool is_exempt = reply.len == 1 && reply.ptr[0] != 0;
     buf_done(&args);
     buf_done(&reply);
-    if (status == CLI_DONE && !cli->args.is_json)
-        (void)printf(text_is_japanese() ? "%s からの接続を拒否します\n"
-                                        : "%s may not connect any more\n",
-                     network);
-    return status == CLI_DONE && cli->args.is_json
-               ? cli_print_json(json_pack("{s:s}", "banned", network))
-               : status;
+    return status == CLI_DONE ? tell_added(cli, network, is_exempt) : status;
 }
 
 int cmd_ban_remove(struct cli *cli)

@@ -5,6 +5,7 @@
 
 #include "cli/text.h"
 #include "conf/value.h"
+#include "store/ban_wire.h"
 
 enum { KEY_MAX_BYTES = 64, USED_MAX = TRACE_DETAILS_MAX };
 
@@ -427,6 +428,8 @@ static bool put_translated(struct telling *t, const char *key, struct buf *out)
         {"new recipients a day", "1 日の初めての宛先数"},
         {"logins", "ログイン"},
         {"everything", "すべての接続"},
+        {BAN_FOR_FAILURES, "ログインの失敗が多すぎます"},
+        {BAN_BY_HAND, "手動"},
     };
     struct str words;
 
@@ -450,6 +453,11 @@ static bool put_which(struct telling *t, struct buf *out)
 static bool put_what(struct telling *t, struct buf *out)
 {
     return put_translated(t, "what", out);
+}
+
+static bool put_reason(struct telling *t, struct buf *out)
+{
+    return put_translated(t, "reason", out);
 }
 
 static bool put_who(struct telling *t, struct buf *out)
@@ -502,7 +510,7 @@ static const struct {
     {"last", put_last},       {"logins", put_logins},
     {"mails", put_mails},     {"which", put_which},
     {"what", put_what},       {"times", put_times},
-    {"utf8", put_utf8},
+    {"reason", put_reason},   {"utf8", put_utf8},
 };
 
 /* Appends what {key} stands for. False when there is no such value. */

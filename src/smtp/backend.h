@@ -25,6 +25,9 @@ struct smtp_login {
     const char *protocol; /* by which users send here: "submission", "submissions" */
 };
 
+/* Who is banned hears it, at the greeting or later. */
+#define SMTP_BANNED_TEXT "Your address is banned here; ask the postmaster of this server"
+
 enum smtp_destination {
     SMTP_DESTINATION_LOCAL = 1,
     SMTP_DESTINATION_REMOTE,
@@ -32,6 +35,7 @@ enum smtp_destination {
     SMTP_DESTINATION_LOOP,       /* aliases that lead to each other */
     SMTP_DESTINATION_SUPPRESSED, /* elsewhere, and refused there for good, again and again */
     SMTP_DESTINATION_TOO_OFTEN,  /* not looked up: the peer has begun too many messages lately */
+    SMTP_DESTINATION_BANNED,     /* the same: the peer was banned meanwhile */
 };
 
 struct smtp_recipient {

@@ -284,6 +284,8 @@ static struct reply judge_recipient(struct smtp_session *s, struct smtp_recipien
     switch (destination) {
     case SMTP_DESTINATION_TOO_OFTEN:
         return put_off(s);
+    case SMTP_DESTINATION_BANNED:
+        return reply_last(reply_of(421, "4.7.0", SMTP_BANNED_TEXT));
     case SMTP_DESTINATION_LOCAL:
         return reply_of(0, "", "");
     case SMTP_DESTINATION_UNKNOWN_USER:

@@ -9,6 +9,10 @@
 
 enum { BAN_ROWS_MAX = 20000, BAN_REASON_MAX_BYTES = 199 };
 
+/* Reasons that are not somebody's own words. */
+#define BAN_FOR_FAILURES "too many failed logins"
+#define BAN_BY_HAND      "by hand"
+
 struct ban_row {
     struct str network; /* as ip_net_print has it: one text for one network */
     int64_t since_ms, until_ms;

@@ -82,9 +82,10 @@ bool gate_stops_message(struct gate *g, struct str *request, struct buf *out_rep
     if (gate_get_peer(&c, &peer) < 0)
         return false; /* its handler says so: there is no request in it */
     *request = cursor_rest(&c);
-    if (guard_message(g->guard, peer, clock_real_ms()))
+    enum guard_verdict verdict = guard_message(g->guard, peer, clock_real_ms());
+    if (verdict == GUARD_OK)
         return false;
-    buf_put_u8(out_reply, RECIPIENT_TOO_OFTEN);
+    buf_put_u8(out_reply, verdict == GUARD_BANNED ? RECIPIENT_BANNED : RECIPIENT_TOO_OFTEN);
     buf_put_u32(out_reply, 0);
     return true;
 }

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "store/ban_wire.h"
 #include "store/brake.h"
 
 enum {
@@ -378,12 +379,19 @@ enum guard_verdict guard_connect(struct guard *g, struct ip_rate_key peer, bool 
     return GUARD_OK;
 }
 
-bool guard_message(struct guard *g, struct ip_rate_key peer, int64_t now_ms)
+enum guard_verdict guard_message(struct guard *g, struct ip_rate_key peer, int64_t now_ms)
 {
     char key[9];
 
-    return is_exempt(g, peer) || is_relay(g, peer) ||
-           brake_take(&g->messages, peer_key(&peer, key), &g->message_rule, 1, now_ms, NULL);
+    if (is_exempt(g, peer))
+        return GUARD_OK;
+    if (is_banned(g, peer, false, now_ms))
+        return GUARD_BANNED;
+    if (is_relay(g, peer))
+        return GUARD_OK;
+    return brake_take(&g->messages, peer_key(&peer, key), &g->message_rule, 1, now_ms, NULL)
+               ? GUARD_OK
+               : GUARD_TOO_MANY;
 }
 
 static bool is_known(const struct guard *g, struct ip_rate_key peer, struct str name,
@@ -498,7 +506,7 @@ static void fill_ban(struct guard *g, struct ip_rate_key peer, int64_t now_ms,
                               .since_ms = now_ms,
                               .until_ms = now_ms + MIN(length_ms, g->max_ban_ms),
                               .strikes = strikes};
-    (void)snprintf(out->reason, sizeof(out->reason), "too many failed logins");
+    (void)snprintf(out->reason, sizeof(out->reason), BAN_FOR_FAILURES);
 }
 
 /* Whether the address may go on; that it may not is a ban. */

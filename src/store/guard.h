@@ -47,8 +47,9 @@ void guard_configure(struct guard *g, const struct settings *settings);
  * connecting. BANNED, or TOO_MANY when it connects too often. */
 enum guard_verdict guard_connect(struct guard *g, struct ip_rate_key peer, bool has_login,
                                  int64_t now_ms);
-/* Whether the peer may begin another message; then it is counted. */
-bool guard_message(struct guard *g, struct ip_rate_key peer, int64_t now_ms);
+/* Whether the peer may begin another message, of one who has not logged in; then it is counted.
+ * BANNED, if that has come while it was connected, or TOO_MANY. */
+enum guard_verdict guard_message(struct guard *g, struct ip_rate_key peer, int64_t now_ms);
 /* A login that is tried. */
 struct guard_attempt {
     struct ip_rate_key peer;

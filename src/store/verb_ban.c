@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "base/ip.h"
 #include "store/ban_wire.h"
 #include "store/store.h"
 #include "store/verbs.h"
@@ -54,13 +55,29 @@ static int make_room(struct job *job, struct str network)
     return rows < 0 ? (int)rows : 0;
 }
 
-/* ban.add: struct ban_row; replaces one of the same network -> nothing */
+/* Whether some of the network is exempt from all brakes: a ban does not hold there. */
+static bool touches_exempt(const struct store *store, struct str network)
+{
+    const struct settings_list *exempt = &store->settings->brakes_exempt_networks;
+    struct ip_net net, other;
+
+    if (ip_net_parse(network, &net) < 0)
+        return false;
+    for (size_t i = 0; i < exempt->count; i++) {
+        if (ip_net_parse(str_from_c(exempt->items[i]), &other) == 0 &&
+            (ip_net_contains(&other, &net.base) || ip_net_contains(&net, &other.base)))
+            return true;
+    }
+    return false;
+}
+
+/* ban.add: struct ban_row; replaces one of the same network -> u8 whether some of the network is
+ * exempt */
 int verb_ban_add(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct ban_row row;
 
-    (void)store;
     if (ban_get_row(&c, &row) < 0 || cursor_finish(&c) < 0)
         return -EBADMSG;
     int r = make_room(job, row.network);
@@ -73,7 +90,8 @@ int verb_ban_add(struct store *store, struct job *job)
         " until = ?3, strikes = ?4, is_for_all = ?5, reason = ?6",
         DB_TEXT(row.network), DB_INT(row.since_ms), DB_INT(row.until_ms), DB_INT(row.strikes),
         DB_INT(row.is_for_all), DB_TEXT(str_sub(row.reason, 0, BAN_REASON_MAX_BYTES)));
-    return rows < 0 ? (int)rows : 0;
+    buf_put_u8(&job->reply, touches_exempt(store, row.network));
+    return rows < 0 ? (int)rows : buf_status(&job->reply);
 }
 
 /* ban.remove: lp network -> u8 whether there was one */

@@ -145,6 +145,7 @@ enum recipient_kind {
     RECIPIENT_ALIAS_LOOP,
     RECIPIENT_SUPPRESSED, /* elsewhere, and refused there for good, again and again */
     RECIPIENT_TOO_OFTEN,  /* nothing was looked up: too many messages from the peer lately */
+    RECIPIENT_BANNED,     /* the same: the peer was banned while it was connected */
 };
 
 enum message_flags { /* of message.flags; RFC 3501 section 2.3.2 */

@@ -19,6 +19,7 @@ struct reception {
     struct tls_link tls;
     struct id_maker ids;
     struct store_backend backend;
+    unsigned refusals; /* under way */
 };
 
 /* Embedded, must stay in place; takes the settings over. Pair: reception_done. */

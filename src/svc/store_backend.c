@@ -99,6 +99,9 @@ static int find_recipient(void *arg, const struct address *address, const struct
     case RECIPIENT_TOO_OFTEN:
         *out = SMTP_DESTINATION_TOO_OFTEN;
         return 0;
+    case RECIPIENT_BANNED:
+        *out = SMTP_DESTINATION_BANNED;
+        return 0;
     }
     return -EBADMSG;
 }

@@ -238,6 +238,7 @@ def test_guessing_is_traced_and_told():
         said = server.japanese('trace', TARO)
         assert 'へのログインに 6 回失敗しました' in said
         assert '127.0.0.9 を拒否しています' in said
+        assert '理由: ログインの失敗が多すぎます' in said
         assert 'for names that nobody has, from 127.0.0.11' in server.cli('trace', '--since', '1h')
         letter = one_letter(server)
         assert TARO in letter.get_content() and '127.0.0.9 (4)' in letter.get_content()
@@ -256,3 +257,5 @@ def test_bans_by_hand_are_traced(server):
     server.cli('ban', 'add', '127.0.9.0/24', '--for', '2h', '--reason', 'it shouts')
     said = server.cli('trace', '--since', '1h')
     assert '127.0.9.0/24 is banned from everything until' in said and 'it shouts' in said
+    server.cli('ban', 'add', '127.0.10.0/24')
+    assert '理由: 手動' in server.japanese('trace', '--since', '1h')

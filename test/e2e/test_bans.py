@@ -48,6 +48,44 @@ def test_a_ban_bars_and_is_lifted(server):
     assert bans(server) == []
 
 
+def test_a_ban_reaches_who_is_connected(server):
+    """His next message is his last; who has logged in may go on."""
+    server.add_account('taro@example.jp', 'right-password')
+    with smtplib.SMTP('127.0.0.1', server.port, 'there.example', 10, ('127.0.0.2', 0)) as client:
+        client.sendmail('a@there.example', 'taro@example.jp', 'Subject: before\r\n\r\nx\r\n')
+        said = server.cli('ban', 'add', '127.0.0.2')
+        assert 'no further mail' in said and 'exempt' not in said
+        assert client.docmd('MAIL FROM:<a@there.example>')[0] == 250
+        code, text = client.docmd('RCPT TO:<taro@example.jp>')
+        assert code == 421 and b'banned' in text
+        with pytest.raises(smtplib.SMTPServerDisconnected):
+            client.noop()
+    assert len(server.export('taro@example.jp')) == 1
+
+
+def test_a_ban_of_whom_no_brake_holds_says_so():
+    with Server() as server:
+        assert 'brakes.exempt_networks' in server.cli('ban', 'add', '127.0.0.2')
+        assert 'brakes.exempt_networks' in server.cli('ban', 'add', '0.0.0.0/0')
+        assert 'brakes.exempt_networks' not in server.cli('ban', 'add', '192.0.2.0/24')
+        assert 'brakes.exempt_networks に' in server.japanese('ban', 'add', '127.0.0.2')
+        assert '手動' in server.japanese('ban', 'list')
+        assert 'by hand' in server.cli('ban', 'list')
+        assert greeting(server, '127.0.0.2').startswith('220 ')
+
+
+def test_who_expects_tls_is_refused_within(server):
+    server.cli('ban', 'add', '127.0.0.2')
+    context = ssl.create_default_context(cafile=server.dir / 'tls' / 'fullchain.pem')
+    port = 465 + server.offset
+    with socket.create_connection(('127.0.0.1', port), 10, ('127.0.0.2', 0)) as bare, \
+            context.wrap_socket(bare, server_hostname='mx.example.jp') as peer:
+        assert peer.recv(1000).startswith(b'421 4.7.0 Your address is banned')
+    with socket.create_connection(('127.0.0.1', port), 10, ('127.0.0.2', 0)) as peer:
+        peer.sendall(b'EHLO there.example\r\n')
+        assert b'421' not in peer.recv(1000)
+
+
 def test_a_network_for_a_time(server):
     server.cli('ban', 'add', '127.0.2.7/23', '--for', '2h')
     assert bans(server)[0]['network'] == '127.0.2.0/23'

@@ -344,7 +344,8 @@ def test_without_a_certificate_nothing_is_offered():
         text = text[:start] + text[text.index('}', start) + 1:]
         return '\n'.join(line for line in text.splitlines() if 'submissions =' not in line)
 
-    with Server(config=change) as server:
+    # Where users must encrypt, such a configuration is refused.
+    with Server(config=change, settings={'submission.require_tls': 'no'}) as server:
         assert 'tls.no-certificate' in server.log()
         assert certificates(server) == []
         with Session(server.port) as session:

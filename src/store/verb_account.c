@@ -121,7 +121,7 @@ int verb_account_enable(struct store *store, struct job *job)
     struct cursor c = job_args(job);
     struct str address = cursor_lp(&c);
     bool is_enabled = cursor_u8(&c) != 0;
-    struct str key, printed, domain;
+    struct str key, printed = STR(""), domain;
     int64_t account;
 
     (void)store;
@@ -266,7 +266,7 @@ int verb_account_remove(struct store *store, struct job *job)
 {
     struct cursor c = job_args(job);
     struct str address = cursor_lp(&c);
-    struct str key, printed, domain;
+    struct str key = STR(""), printed = STR(""), domain;
     int64_t account, messages = 0;
 
     (void)store;
